@@ -1,0 +1,21 @@
+"""Neural Taylor approximations (Balduzzi et al., ICML 2017) for Keras models.
+
+This module is the whole public surface of the library; see README.md for a tour.
+"""
+
+from nta_tf import (
+    data,
+    linearization,
+    losses,
+    models,
+    optimizers,
+    schedules,
+    solvers,
+    training,
+)
+from nta_tf.linearization import Linearization, linearize, taylor_loss
+from nta_tf.protocol import Protocol
+from nta_tf.recorders import Recorder, TaylorRounds
+from nta_tf.regret import GrowthExponent, growth_exponent, regret
+from nta_tf.trace import Run, RunDirectoryError
+from nta_tf.training import train

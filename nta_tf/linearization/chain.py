@@ -1,0 +1,345 @@
+"""Chains of Dense layers: Jacobians and Gram matrices through masks and kernels.
+
+In a chain, a_l = x_{l-1} W_l + b_l and x_l = s_l(a_l) with s_l acting on each unit alone,
+so that J_l^L = D_L W_L^T D_{L-1} ... W_{l+1}^T D_l is a product of kernels and diagonal
+matrices D_l = diag(s_l'(a_l)) (section 2.3; masks of zeros and ones for rectifiers). No
+tape has to be run backward once for every output.
+
+All functions of `DenseChain` accept leading axes before the batch: with kernels of shape
+(R, p_{l-1}, p_l) and inputs of shape (R, B, p_0) they evaluate R rounds, each with its own
+weights, at once.
+"""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+_ELEMENTWISE = {
+    name: getattr(keras.activations, name)
+    for name in (
+        "linear relu relu6 leaky_relu elu selu celu gelu sigmoid hard_sigmoid silu "
+        "hard_silu tanh hard_tanh softplus softsign exponential mish squareplus"
+    ).split()
+    if hasattr(keras.activations, name)
+}
+_ELEMENTWISE_LAYERS = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.ELU)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A chain evaluated at given weights: lists with one entry a layer, l = 1..L.
+
+    Attributes:
+        layer_inputs: x_{l-1}, each (..., B, p_{l-1}).
+        slopes: s_l'(a_l), the diagonals of D_l, each (..., B, p_l); None where s_l is the
+            identity.
+        kernels: W_l, each (..., p_{l-1}, p_l).
+        outputs: f, (..., B, p_L).
+    """
+
+    layer_inputs: list
+    slopes: list
+    kernels: list
+    outputs: tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class DenseChain:
+    """The Dense layers of a chain, in order, with what is applied after each.
+
+    Attributes:
+        layers: The Keras Dense layers, l = 1..L.
+        activations: For each layer the function s_l, or None for the identity.
+    """
+
+    layers: tuple
+    activations: tuple
+
+    @property
+    def names(self):
+        """Names of the layers."""
+        return [layer.name for layer in self.layers]
+
+    @property
+    def width(self):
+        """p_0, the width of the first layer's input."""
+        return self.layers[0].kernel.shape[0]
+
+    def weights(self):
+        """The layers' own kernels and biases, as two lists of tensors."""
+        kernels = [tf.convert_to_tensor(layer.kernel.value) for layer in self.layers]
+        biases = [
+            tf.convert_to_tensor(layer.bias.value) if layer.use_bias else None
+            for layer in self.layers
+        ]
+        return kernels, biases
+
+    def evaluate(self, inputs, kernels, biases):
+        """Forward pass: layer inputs, slopes and outputs at the given weights.
+
+        Args:
+            inputs: x_0, (..., B, p_0).
+            kernels: List of W_l, each (..., p_{l-1}, p_l).
+            biases: List of b_l, each (..., p_l), or None.
+
+        Returns:
+            An `Evaluation`.
+        """
+        layer_inputs, slopes = [], []
+        for kernel, bias, activation in zip(kernels, biases, self.activations):
+            layer_inputs.append(inputs)
+            preactivation = tf.matmul(inputs, kernel)
+            if bias is not None:
+                preactivation += bias[..., tf.newaxis, :]
+            inputs, slope = _activate(activation, preactivation)
+            slopes.append(slope)
+        return Evaluation(layer_inputs, slopes, list(kernels), inputs)
+
+
+def find_chain(tapped):
+    """The `DenseChain` of a tapped model, or None if it is not one.
+
+    Args:
+        tapped: A `TappedModel`.
+
+    Returns:
+        A `DenseChain` of all Dense layers from the first on, if each of them is tapped,
+        works on rows of units, and only functions of single units lie between them.
+        What comes before the first Dense layer may be anything without weights.
+    """
+    layers, activations, current = [], [], None
+    for call in tapped.calls:
+        tap = tapped.taps.get(call.layer.name)
+        if not layers and tap is None:
+            if getattr(call.layer, "weights", []):
+                return None
+            continue
+        if len(call.inputs) != 1 or (layers and call.inputs[0] is not current):
+            return None
+        if tap is not None:
+            if len(tap.preactivation.shape) != 2:
+                return None
+            layers.append(tap.layer)
+            activations.append([])
+            if not _append_function(activations[-1], tap.layer.activation):
+                return None
+        elif not _append_function(activations[-1], call.layer):
+            return None
+        current = call.output
+    if not layers or current is not tapped.output:
+        return None
+    return DenseChain(tuple(layers), tuple(map(_compose, activations)))
+
+
+def jacobian(evaluation, layer):
+    """J_l^L of every example, multiplied from the side that takes fewer operations.
+
+    Args:
+        evaluation: An `Evaluation`.
+        layer: Index of the layer, 0 for l = 1.
+
+    Returns:
+        Tensor of shape (..., B, p_L, p_l).
+    """
+    kernels, slopes = evaluation.kernels, evaluation.slopes
+    if layer == len(kernels) - 1:
+        return _diagonal(evaluation)
+    widths = [kernel.shape[-1] for kernel in kernels]
+    if _forward_cost(widths, layer) <= _reverse_cost(widths, layer):
+        columns = _columns(evaluation, layer, len(kernels) - 1)
+        rows = tf.matmul(kernels[-1][..., tf.newaxis, :, :], columns, transpose_a=True)
+        return _scale_rows(rows, slopes[-1])
+    rows = tf.linalg.matrix_transpose(kernels[-1])[..., tf.newaxis, :, :]
+    rows = _scale_columns(_scale_rows(rows, slopes[-1]), slopes[-2])
+    for k in range(len(kernels) - 2, layer, -1):
+        rows = tf.matmul(rows, kernels[k][..., tf.newaxis, :, :], transpose_b=True)
+        rows = _scale_columns(rows, slopes[k - 1])
+    return _with_batch(rows, evaluation)
+
+
+def collapsed_jacobian(evaluation, layer):
+    """Jacobian of the last hidden layer x_{L-1} with respect to a_l.
+
+    With a linear output, J_l^L = W_L^T times this matrix, so the p_L output components
+    (784 for the autoencoder) collapse to the width of the last hidden layer (50).
+
+    Args:
+        evaluation: An `Evaluation`.
+        layer: Index of the layer, below L - 1.
+
+    Returns:
+        Tensor of shape (..., B, p_{L-1}, p_l).
+    """
+    columns = _columns(evaluation, layer, len(evaluation.kernels) - 1)
+    return _with_batch(columns, evaluation)
+
+
+def directional_derivative(evaluation, changes):
+    """sum_l <G_l, V_l - W_l>, the change of the Taylor approximation, without any G.
+
+    Args:
+        evaluation: An `Evaluation`.
+        changes: For each layer the change of its preactivation (V_l - W_l)^T x_{l-1},
+            (..., B, p_l), or None where the layer stays.
+
+    Returns:
+        Tensor of shape (..., B, p_L).
+    """
+    change = None
+    for k, kernel in enumerate(evaluation.kernels):
+        if change is not None:
+            change = tf.matmul(change, kernel)
+        if changes[k] is not None:
+            change = changes[k] if change is None else change + changes[k]
+        if change is not None and evaluation.slopes[k] is not None:
+            change *= evaluation.slopes[k]
+    return tf.zeros_like(evaluation.outputs) if change is None else change
+
+
+def backpropagate(evaluation, errors):
+    """J_l^T r for every layer: plain backpropagation of one vector an example.
+
+    Args:
+        evaluation: An `Evaluation`.
+        errors: r, (..., B, p_L).
+
+    Returns:
+        A list with a tensor of shape (..., B, p_l) for each layer.
+    """
+    backpropagated = []
+    for k in reversed(range(len(evaluation.kernels))):
+        if evaluation.slopes[k] is not None:
+            errors = errors * evaluation.slopes[k]
+        backpropagated.append(errors)
+        errors = tf.matmul(errors, evaluation.kernels[k], transpose_b=True)
+    return backpropagated[::-1]
+
+
+def gram_matrices(evaluation, lowest=0):
+    """S_l = J_l^T J_l of every hidden layer from one backward sweep (DESIGN section 2).
+
+    S_l = D_l W_{l+1} S_{l+1} W_{l+1}^T D_l, starting from the identity at the outputs;
+    the first step collapses the p_L outputs to the width of the last hidden layer. The
+    output layer's own S_L is the diagonal of squared slopes and is left out.
+
+    Args:
+        evaluation: An `Evaluation`.
+        lowest: Index of the lowest layer that is wanted.
+
+    Returns:
+        A list of length L - 1; entry l is a tensor (..., B, p_l, p_l), or None below
+        `lowest`.
+    """
+    kernels, slopes = evaluation.kernels, evaluation.slopes
+    grams = [None] * (len(kernels) - 1)
+    for k in range(len(kernels) - 2, lowest - 1, -1):
+        kernel = kernels[k + 1]
+        if k == len(kernels) - 2:
+            gram = _output_gram(kernel, slopes[-1])
+        else:
+            gram = _congruence(kernel, gram)
+        if slopes[k] is not None:
+            gram *= slopes[k][..., :, tf.newaxis] * slopes[k][..., tf.newaxis, :]
+        grams[k] = gram = _with_batch(gram, evaluation)
+    return grams
+
+
+def _output_gram(kernel, slope):
+    """W_L D_L^2 W_L^T of shape (..., B or 1, p_{L-1}, p_{L-1})."""
+    if slope is None:
+        return tf.matmul(kernel, kernel, transpose_b=True)[..., tf.newaxis, :, :]
+    scaled = kernel[..., tf.newaxis, :, :] * slope[..., tf.newaxis, :]
+    return tf.matmul(scaled, scaled, transpose_b=True)
+
+
+def _congruence(kernel, gram):
+    """W S W^T for every example, as two products with all examples side by side."""
+    inner, outer = kernel.shape[-1], kernel.shape[-2]
+    leading = tf.shape(gram)[:-3]
+    batch = tf.shape(gram)[-3]
+    flat = tf.reshape(gram, tf.concat([leading, [batch * inner, inner]], 0))
+    half = tf.matmul(flat, kernel, transpose_b=True)
+    half = tf.reshape(half, tf.concat([leading, [batch, inner, outer]], 0))
+    half = tf.linalg.matrix_transpose(half)
+    flat = tf.reshape(half, tf.concat([leading, [batch * outer, inner]], 0))
+    full = tf.matmul(flat, kernel, transpose_b=True)
+    return tf.reshape(full, tf.concat([leading, [batch, outer, outer]], 0))
+
+
+def _columns(evaluation, layer, top):
+    """Jacobian of x_top's unit inputs with respect to a_layer, built forward."""
+    kernels, slopes = evaluation.kernels, evaluation.slopes
+    width = kernels[layer].shape[-1]
+    identity = tf.eye(width, dtype=kernels[layer].dtype)
+    columns = identity if slopes[layer] is None else tf.linalg.diag(slopes[layer])
+    for k in range(layer + 1, top):
+        columns = tf.matmul(kernels[k][..., tf.newaxis, :, :], columns, transpose_a=True)
+        columns = _scale_rows(columns, slopes[k])
+    return columns
+
+
+def _diagonal(evaluation):
+    slope = evaluation.slopes[-1]
+    if slope is None:
+        slope = tf.ones_like(evaluation.outputs)
+    return tf.linalg.diag(slope)
+
+
+def _scale_rows(matrix, slope):
+    return matrix if slope is None else matrix * slope[..., :, tf.newaxis]
+
+
+def _scale_columns(matrix, slope):
+    return matrix if slope is None else matrix * slope[..., tf.newaxis, :]
+
+
+def _with_batch(matrix, evaluation):
+    """Repeats a matrix that all examples share, so that every example has its own."""
+    batch_shape = tf.shape(evaluation.outputs)[:-1]
+    return tf.broadcast_to(matrix, tf.concat([batch_shape, tf.shape(matrix)[-2:]], 0))
+
+
+def _forward_cost(widths, layer):
+    upper = widths[layer:]
+    return widths[layer] * sum(a * b for a, b in zip(upper[1:], upper[2:]))
+
+
+def _reverse_cost(widths, layer):
+    upper = widths[layer:-1]
+    return widths[-1] * sum(a * b for a, b in zip(upper, upper[1:]))
+
+
+def _activate(activation, preactivation):
+    """s(a) and its derivative at every unit, as automatic differentiation defines it."""
+    if activation is None:
+        return preactivation, None
+    with tf.GradientTape() as tape:
+        tape.watch(preactivation)
+        activated = activation(preactivation)
+    return activated, tape.gradient(activated, preactivation)
+
+
+def _append_function(functions, layer_or_function):
+    """Adds a function of single units to a list; False if it is not one."""
+    if isinstance(layer_or_function, keras.layers.Activation):
+        layer_or_function = layer_or_function.activation
+    if layer_or_function is keras.activations.linear:
+        return True
+    known = any(layer_or_function is function for function in _ELEMENTWISE.values())
+    if not known and type(layer_or_function) not in _ELEMENTWISE_LAYERS:
+        return False
+    functions.append(layer_or_function)
+    return True
+
+
+def _compose(functions):
+    if not functions:
+        return None
+
+    def composed(units):
+        for function in functions:
+            units = function(units)
+        return units
+
+    return composed

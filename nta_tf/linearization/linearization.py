@@ -1,0 +1,346 @@
+"""`nta.linearize`: J_l, G_l and the neural Taylor approximation of a Keras model."""
+
+import functools
+import weakref
+
+import numpy as np
+import tensorflow as tf
+
+from nta_tf import losses
+from nta_tf.linearization import chain as chains
+from nta_tf.linearization import methods
+from nta_tf.linearization.taps import TappedModel
+
+REDUCTIONS = ("per_example", "batch_mean")
+
+# One tapped model and its compiled functions for each model, so that a second call of
+# linearize on the same model neither clones nor traces it again.
+_LINEARIZERS = weakref.WeakKeyDictionary()
+
+
+class Linearizer:
+    """A model prepared for linearization: tapped once, compiled once per input shape.
+
+    Args:
+        model: A `keras.Model`.
+        layers: Names of layers, or None for every layer with a kernel.
+        method: `"auto"`, `"per_output"` or `"pfor"`.
+    """
+
+    def __init__(self, model, layers=None, method="auto"):
+        methods.check_method(method)
+        self.tapped = TappedModel(model, layers)
+        self.chain = chains.find_chain(self.tapped) if method == "auto" else None
+        self.method = method
+        self.forward = tf.function(self.tapped)
+        self._jacobians = {}
+        self._evaluate = tf.function(self._evaluate_chain)
+
+    def evaluate(self, layer_input):
+        """The chain's `Evaluation` at the model's weights (only with `chain`)."""
+        return chains.Evaluation(*self._evaluate(layer_input))
+
+    def jacobian(self, inputs, name, evaluation=None):
+        """J_l^L of the layer called `name`, by this linearizer's method."""
+        if name not in self._jacobians:
+            self._jacobians[name] = tf.function(self._jacobian_function(name))
+        if self.chain is None:
+            return self._jacobians[name](inputs)
+        return self._jacobians[name](vars(evaluation))
+
+    def _jacobian_function(self, name):
+        if self.chain is None:
+            by_tape = methods.per_output if self.method == "per_output" else methods.pfor
+            return functools.partial(by_tape, self.tapped, name=name)
+        index = self.chain.names.index(name)
+        return lambda parts: chains.jacobian(chains.Evaluation(**parts), index)
+
+    def _evaluate_chain(self, layer_input):
+        evaluation = self.chain.evaluate(layer_input, *self.chain.weights())
+        return tuple(vars(evaluation).values())
+
+
+class Linearization:
+    """The neural Taylor approximation of a model around its weights, on one minibatch.
+
+    Made by `nta.linearize`. It belongs to the weights that the model had then: what it
+    returns does not change when the model trains on.
+
+    Attributes:
+        outputs: f_W(x_0), (B, p_L).
+        layers: Names of the linearized layers, from the input to the output.
+        reduction: `"per_example"` or `"batch_mean"`.
+    """
+
+    def __init__(self, linearizer, inputs, reduction):
+        self._linearizer = linearizer
+        self._inputs = inputs
+        self.reduction = reduction
+        outputs, layer_inputs, preactivations = linearizer.forward(inputs)
+        self.outputs = outputs
+        self._layer_inputs = layer_inputs
+        self._preactivations = preactivations
+        self._taps = linearizer.tapped.taps
+        self.layers = list(self._taps)
+        self._weights = {
+            name: tuple(map(tf.identity, _weights(tap.layer)))
+            for name, tap in self._taps.items()
+        }
+        self._evaluation = None
+        self._jacobians = {}
+        if linearizer.chain is not None:
+            first = linearizer.chain.names[0]
+            self._evaluation = linearizer.evaluate(layer_inputs[first])
+        elif not tf.executing_eagerly():
+            raise RuntimeError("nta.linearize is called eagerly, not in a tf.function.")
+        else:
+            # Tapes differentiate the live model, so the Jacobians must be taken now.
+            for name in self.layers:
+                self._jacobians[name] = linearizer.jacobian(inputs, name)
+
+    def kernel(self, layer):
+        """W_l, the kernel around which the layer was linearized."""
+        return self._weights[self._known(layer)][0]
+
+    def layer_input(self, layer):
+        """x_{l-1}, (B, ..., p_{l-1})."""
+        return self._layer_inputs[self._known(layer)]
+
+    def preactivation(self, layer):
+        """a_l, (B, ..., p_l)."""
+        return self._preactivations[self._known(layer)]
+
+    def jacobian(self, layer):
+        """J_l^L, the Jacobian of the outputs with respect to the layer's preactivation.
+
+        Args:
+            layer: Name of the layer.
+
+        Returns:
+            Tensor of shape (B, p_L, *preactivation.shape[1:]).
+        """
+        layer = self._known(layer)
+        if layer not in self._jacobians:
+            self._jacobians[layer] = self._linearizer.jacobian(
+                self._inputs, layer, self._evaluation
+            )
+        return self._jacobians[layer]
+
+    def gradient_tensor(self, layer, neuron=None):
+        """G_l = J_l^L (x) x_{l-1}, the Jacobian tensor of Definition 1.
+
+        Args:
+            layer: Name of the layer.
+            neuron: Index alpha of a neuron, or None for the whole layer.
+
+        Returns:
+            Tensor of shape (B, p_L, *kernel.shape), or (B, p_L, *kernel.shape[:-1]) for
+            one neuron; without the leading B under the `batch_mean` reduction.
+        """
+        layer = self._known(layer)
+        rule = self._taps[layer].rule
+        jacobian, layer_input = self.jacobian(layer), self.layer_input(layer)
+        if neuron is not None:
+            neuron = self._known_neuron(layer, neuron)
+        if self.reduction == "batch_mean":
+            mean = rule.mean_gradient_tensor(jacobian, layer_input)
+            return mean if neuron is None else mean[..., neuron]
+        return rule.gradient_tensor(jacobian, layer_input, neuron)
+
+    def predict(self, kernels):
+        """T(V), the neural Taylor approximation at other weights (Definition 1).
+
+        Args:
+            kernels: Dictionary from layer names to kernels V_l, or to pairs (kernel,
+                bias). Layers that are not named, and biases, stay at their values W.
+
+        Returns:
+            Tensor of shape (B, p_L).
+        """
+        changes = {name: self._change(name, new) for name, new in kernels.items()}
+        if self.reduction == "batch_mean":
+            return self.outputs + self._mean_change(changes)
+        moved = {
+            name: self._preactivation_change(name, *change)
+            for name, change in changes.items()
+        }
+        if self._evaluation is not None:
+            names = self._linearizer.chain.names
+            return self.outputs + chains.directional_derivative(
+                self._evaluation, [moved.get(name) for name in names]
+            )
+        total = self.outputs
+        for name, change in moved.items():
+            total += _contract(self.jacobian(name), change)
+        return total
+
+    def _mean_change(self, changes):
+        total = tf.zeros_like(self.outputs[:1])
+        for name, (kernel, bias) in changes.items():
+            gradient = self.gradient_tensor(name)
+            total += tf.tensordot(gradient, kernel, kernel.shape.rank)
+            if bias is not None:
+                spread = tf.broadcast_to(bias, tf.shape(self.preactivation(name)))
+                moved = _contract(self.jacobian(name), spread)
+                total += tf.reduce_mean(moved, axis=0)
+        return total
+
+    def _preactivation_change(self, name, kernel, bias):
+        tap = self._taps[name]
+        change = tap.rule.linear_map(tap.layer, self.layer_input(name), kernel)
+        return change if bias is None else change + bias
+
+    def _change(self, name, new):
+        """(V - W, change of the bias or None), checked against the layer's shapes."""
+        old = self._weights[self._known(name)]
+        new = list(new) if isinstance(new, (tuple, list)) else [new]
+        if len(new) > len(old):
+            raise ValueError(
+                f"Layer {name!r} has {len(old)} weights. Received: {len(new)} for it"
+            )
+        changes = []
+        for value, weight in zip(new, old):
+            value = tf.cast(tf.convert_to_tensor(value), weight.dtype)
+            if value.shape != weight.shape:
+                raise ValueError(
+                    f"Weights for layer {name!r} must have shape {weight.shape}. "
+                    f"Received: shape {value.shape}"
+                )
+            changes.append(value - weight)
+        return tuple(changes + [None] * (2 - len(changes)))
+
+    def _known(self, layer):
+        if layer not in self._taps:
+            raise ValueError(
+                f"Linearized layers are {self.layers}. Received: layer={layer!r}"
+            )
+        return layer
+
+    def _known_neuron(self, layer, neuron):
+        count = self.kernel(layer).shape[-1]
+        if not 0 <= neuron < count:
+            raise ValueError(
+                f"Layer {layer!r} has neurons 0 to {count - 1}. Received: neuron={neuron}"
+            )
+        return int(neuron)
+
+
+def linearize(model, x, layers=None, method="auto", reduction="per_example"):
+    """Linearizes a Keras model around its weights, on one minibatch (Definition 1).
+
+    Args:
+        model: A `keras.Model` that is a graph of layers, with Dense layers. It is
+            evaluated in inference mode.
+        x: A batch of inputs, NumPy array or tensor, (B, ...).
+        layers: Name or names of the layers to linearize; None is every Dense layer.
+        method: How Jacobians are computed: `"auto"` (through masks and kernels, the
+            fastest), `"per_output"` (the paper's appendix A5), or `"pfor"`
+            (`GradientTape.batch_jacobian`). All are equal to rounding error.
+        reduction: `"per_example"` (Definition 1, one G an example) or `"batch_mean"`
+            (one G a round, applied to every example).
+
+    Returns:
+        A `Linearization`, with `outputs`, `jacobian(layer)`, `gradient_tensor(layer,
+        neuron=None)` and `predict({layer: kernel})`.
+
+    Raises:
+        ValueError: For an unknown layer, method or reduction, inputs of the wrong shape,
+            or NaN inputs.
+        NotImplementedError: If the model has kernels that cannot be linearized yet.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> model = nta.models.autoencoder(seed=0)
+    >>> digits = nta.data.load("sample").x[:4].reshape(4, 784)
+    >>> lin = nta.linearize(model, digits)
+    >>> lin.jacobian("dense_3").shape
+    TensorShape([4, 784, 20])
+    >>> lin.gradient_tensor("dense_3", neuron=0).shape
+    TensorShape([4, 784, 30])
+    >>> at_w = lin.predict({"dense_3": model.get_layer("dense_3").kernel})
+    >>> bool(abs(at_w - lin.outputs).numpy().max() < 1e-6)
+    True
+    """
+    if reduction not in REDUCTIONS:
+        raise ValueError(
+            f"The reduction must be one of {REDUCTIONS}. Received: {reduction!r}"
+        )
+    linearizer = _linearizer(model, layers, method)
+    inputs = _checked_inputs(linearizer.tapped, x)
+    return Linearization(linearizer, inputs, reduction)
+
+
+def taylor_loss(lin, kernels, y, loss="mse"):
+    """The Taylor loss: mean over the minibatch of loss(T_i(V), y_i).
+
+    It is convex in V (T3), equals the training loss at V = W (T1), and so does its
+    gradient, under the `per_example` reduction (T2).
+
+    Args:
+        lin: A `Linearization`.
+        kernels: Dictionary from layer names to kernels, as in `Linearization.predict`.
+        y: Targets: rows of shape (B, p_L) for `"mse"`; labels (B,) or one-hot rows for
+            `"cross_entropy"`.
+        loss: `"mse"` or `"cross_entropy"` (on logits).
+
+    Returns:
+        A scalar tensor.
+
+    Raises:
+        ValueError: If targets do not fit, or a label is out of range.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> model = nta.models.autoencoder(seed=0)
+    >>> digits = nta.data.load("sample").x[:4].reshape(4, 784)
+    >>> lin = nta.linearize(model, digits)
+    >>> taylor = nta.taylor_loss(lin, {}, digits)
+    >>> training = ((model(digits) - digits) ** 2).numpy().mean()
+    >>> bool(abs(float(taylor) - training) < 1e-7)
+    True
+    """
+    examples, components = lin.outputs.shape
+    losses.check_targets(loss, np.asarray(y), examples, components)
+    targets = tf.convert_to_tensor(y)
+    if not targets.dtype.is_integer or loss == "mse":
+        targets = tf.cast(targets, lin.outputs.dtype)
+    return tf.reduce_mean(losses.get(loss)(lin.predict(kernels), targets))
+
+
+def _linearizer(model, layers, method):
+    key = (None if layers is None else tuple(np.atleast_1d(layers)), method)
+    by_settings = _LINEARIZERS.setdefault(model, {})
+    if key not in by_settings:
+        by_settings[key] = Linearizer(model, layers, method)
+    return by_settings[key]
+
+
+def _checked_inputs(tapped, x):
+    expected = tapped.inputs[0]
+    inputs = tf.cast(tf.convert_to_tensor(x), expected.dtype)
+    if len(tapped.inputs) != 1 or inputs.shape.rank != len(expected.shape):
+        compatible = False
+    else:
+        compatible = inputs.shape[1:].is_compatible_with(expected.shape[1:])
+    if not compatible:
+        raise ValueError(
+            f"Inputs must have shape {tuple(i.shape for i in tapped.inputs)}, batch first. "
+            f"Received: {inputs.shape}"
+        )
+    if inputs.dtype.is_floating and not np.isfinite(inputs.numpy()).all():
+        raise ValueError("The inputs hold NaN or infinite values; remove them first.")
+    return inputs
+
+
+def _weights(layer):
+    values = [layer.kernel.value]
+    return values + ([layer.bias.value] if layer.use_bias else [])
+
+
+def _contract(jacobian, change):
+    """<J_i, change_i> over all axes of the preactivation: (B, p_L)."""
+    batch, components = tf.shape(jacobian)[0], tf.shape(jacobian)[1]
+    flat = tf.reshape(jacobian, (batch, components, -1))
+    return tf.einsum("bkt,bt->bk", flat, tf.reshape(change, (batch, -1)))

@@ -1,0 +1,233 @@
+"""The paper's optimizers, with the semantics they had in the TensorFlow of 2016.
+
+Keras has since changed constants that matter here: its RMSprop starts the mean square at zero and
+not at one, so that its first steps are hundreds of times larger, and its epsilons differ. Cumulative
+loss, regret and exploration all count from the first step, so the old variants are the default and
+the new ones carry the suffix `_keras`.
+"""
+
+import keras
+import tensorflow as tf
+
+PAPER = {
+    "autoencoder": {"adam": (0.01,), "rmsprop": (0.001,), "sgd": (1.0, 0.1, 0.01)},
+    "convnet": {"adam": (0.0002,), "rmsprop": (0.0005,), "sgd": (1.0, 0.1, 0.01)},
+}
+"""The learning rates of the paper (appendix A5): task, then optimizer name, then its rates."""
+
+
+@keras.saving.register_keras_serializable(package="nta_tf")
+class RMSProp(keras.optimizers.Optimizer):
+    """RMSProp as in the TensorFlow of 2016: its mean square starts at one.
+
+    Bit for bit `tf.compat.v1.train.RMSPropOptimizer`, through the same fused kernel:
+
+        mean_square <- rho * mean_square + (1 - rho) * gradient**2
+        velocity    <- momentum * velocity + learning_rate * gradient / sqrt(mean_square + epsilon)
+        variable    <- variable - velocity
+
+    Sparse gradients are made dense.
+
+    Args:
+        learning_rate: A float, a `keras.optimizers.schedules.LearningRateSchedule`, or a callable.
+        rho: Decay of the mean square.
+        momentum: Decay of the velocity; the paper uses none.
+        epsilon: Added under the square root.
+        **kwargs: Further arguments of `keras.optimizers.Optimizer`, such as `clipnorm` or `name`.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> optimizer = nta.optimizers.RMSProp(learning_rate=0.001)
+    >>> optimizer.rho, optimizer.momentum, optimizer.epsilon
+    (0.9, 0.0, 1e-10)
+    """
+
+    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-10, **kwargs):
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.rho = rho
+        self.momentum = momentum
+        self.epsilon = epsilon
+
+    def build(self, variables):
+        """Creates the mean squares, at one, and the velocities, at zero.
+
+        Args:
+            variables: The list of variables to optimize.
+        """
+        if self.built:
+            return
+        super().build(variables)
+        self._mean_squares, self._velocities = self.add_optimizer_variables(
+            variables, ["mean_square", "velocity"], initializer=["ones", "zeros"]
+        )
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable in place.
+
+        Args:
+            gradient: Tensor of the variable's shape.
+            variable: The `tf.Variable` to update.
+            learning_rate: Scalar tensor.
+        """
+        index = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyRMSProp(
+            var=variable.handle,
+            ms=self._mean_squares[index].value.handle,
+            mom=self._velocities[index].value.handle,
+            lr=tf.cast(learning_rate, variable.dtype),
+            rho=tf.constant(self.rho, variable.dtype),
+            momentum=tf.constant(self.momentum, variable.dtype),
+            epsilon=tf.constant(self.epsilon, variable.dtype),
+            grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
+        )
+
+    def get_config(self):
+        """Returns the arguments from which `from_config` builds the same optimizer."""
+        settings = {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}
+        return {**super().get_config(), **settings}
+
+
+@keras.saving.register_keras_serializable(package="nta_tf")
+class Adam(keras.optimizers.Optimizer):
+    """Adam as in the TensorFlow of 2016, with epsilon 1e-8.
+
+    Bit for bit `tf.compat.v1.train.AdamOptimizer`, through the same fused kernel:
+
+        momentum <- beta_1 * momentum + (1 - beta_1) * gradient
+        velocity <- beta_2 * velocity + (1 - beta_2) * gradient**2
+        rate     =  learning_rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)
+        variable <- variable - rate * momentum / (sqrt(velocity) + epsilon)
+
+    Sparse gradients are made dense.
+
+    Args:
+        learning_rate: A float, a `keras.optimizers.schedules.LearningRateSchedule`, or a callable.
+        beta_1: Decay of the momentum.
+        beta_2: Decay of the velocity.
+        epsilon: Added to the square root, the "epsilon hat" of Kingma and Ba.
+        **kwargs: Further arguments of `keras.optimizers.Optimizer`, such as `clipnorm` or `name`.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> optimizer = nta.optimizers.Adam(learning_rate=0.01)
+    >>> optimizer.beta_1, optimizer.beta_2, optimizer.epsilon
+    (0.9, 0.999, 1e-08)
+    """
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, **kwargs):
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def build(self, variables):
+        """Creates momentums and velocities, at zero, and the powers of both decays.
+
+        Args:
+            variables: The list of variables to optimize.
+        """
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums, self._velocities = self.add_optimizer_variables(
+            variables, ["momentum", "velocity"]
+        )
+        # The old optimizer multiplies up its powers step by step; beta ** t rounds differently.
+        dtype = variables[0].dtype
+        self._beta_1_power = self._add_power(self.beta_1, "beta_1_power", dtype)
+        self._beta_2_power = self._add_power(self.beta_2, "beta_2_power", dtype)
+
+    def _add_power(self, decay, name, dtype):
+        # Keras's Constant initializer would round a float64 decay to float32.
+        def initializer(shape, dtype):
+            return tf.constant(decay, dtype, shape)
+
+        return self.add_variable((), initializer, dtype=dtype, name=name)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable in place.
+
+        Args:
+            gradient: Tensor of the variable's shape.
+            variable: The `tf.Variable` to update.
+            learning_rate: Scalar tensor.
+        """
+        index = self._get_variable_index(variable)
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.cast(self._beta_1_power.value, variable.dtype),
+            beta2_power=tf.cast(self._beta_2_power.value, variable.dtype),
+            lr=tf.cast(learning_rate, variable.dtype),
+            beta1=tf.constant(self.beta_1, variable.dtype),
+            beta2=tf.constant(self.beta_2, variable.dtype),
+            epsilon=tf.constant(self.epsilon, variable.dtype),
+            grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
+        )
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        # The one place that runs once a step, after all variables, and not for steps that only
+        # accumulate gradients.
+        super()._backend_update_step(grads, trainable_variables, learning_rate)
+        self.assign(self._beta_1_power, self._beta_1_power.value * self.beta_1)
+        self.assign(self._beta_2_power, self._beta_2_power.value * self.beta_2)
+
+    def get_config(self):
+        """Returns the arguments from which `from_config` builds the same optimizer."""
+        settings = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        return {**super().get_config(), **settings}
+
+
+# Plain gradient descent is the one whose arithmetic has not changed.
+SGD = keras.optimizers.SGD
+
+_OPTIMIZERS = {
+    "adam": Adam,
+    "rmsprop": RMSProp,
+    "sgd": SGD,
+    "adam_keras": keras.optimizers.Adam,
+    "rmsprop_keras": keras.optimizers.RMSprop,
+}
+
+
+def get(name, learning_rate=None):
+    """Returns a new optimizer by its name.
+
+    The optimizers of the paper's experiments (section 2.4 and appendix A5).
+
+    Args:
+        name: `"adam"`, `"rmsprop"` or `"sgd"` as in the TensorFlow of 2016, or `"adam_keras"` or
+            `"rmsprop_keras"` as in Keras 3.
+        learning_rate: A positive number or a learning rate schedule. `None` takes the optimizer's
+            own default (0.001; 0.01 for `"sgd"`); the rates of the paper are in `PAPER`.
+
+    Returns:
+        A `keras.optimizers.Optimizer`.
+
+    Raises:
+        ValueError: If there is no optimizer of that name, or the learning rate is a number that
+            is not positive and finite.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> rates = nta.optimizers.PAPER["autoencoder"]
+    >>> optimizer = nta.optimizers.get("rmsprop", learning_rate=rates["rmsprop"][0])
+    >>> round(float(optimizer.learning_rate), 6)
+    0.001
+    """
+    if name not in _OPTIMIZERS:
+        raise ValueError(
+            f"The name of an optimizer must be one of {', '.join(map(repr, _OPTIMIZERS))}. "
+            f"Received: name={name!r}"
+        )
+    if learning_rate is None:
+        return _OPTIMIZERS[name]()
+    if isinstance(learning_rate, (int, float)) and not 0 < learning_rate < float("inf"):
+        raise ValueError(
+            f"The learning rate must be positive and finite. Received: learning_rate={learning_rate}"
+        )
+    return _OPTIMIZERS[name](learning_rate=learning_rate)

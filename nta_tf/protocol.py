@@ -1,0 +1,140 @@
+"""What the paper leaves open, as one object with two named presets.
+
+Every choice that a figure depends on and that the paper does not settle is a field here,
+with its default, and is written into the config of every run.
+"""
+
+import dataclasses
+import math
+
+from nta_tf import optimizers
+from nta_tf.recorders import TaylorRounds
+
+# Fields that change the training; the others say how it is recorded and solved.
+_TRAINING = (
+    "output_activation",
+    "kernel_initializer",
+    "use_bias",
+    "input_scaling",
+    "optimizer_variant",
+)
+_VARIANTS = ("tensorflow_2016", "keras_3")
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How an experiment of section 2.4 is run, recorded and solved.
+
+    Attributes:
+        name: Name of the protocol, and of the record that it makes in a run.
+        reduction: `"per_example"` (Definition 1) or `"batch_mean"` (one mean G a round,
+            what gradients summed over a minibatch give).
+        schedule: Which steps are rounds, as `nta.schedules.get` reads it.
+        radius: Ball over which V ranges: None for the trajectory's own (Theorem 2's
+            bounded diameter), `math.inf` for none, or a number.
+        bias_in_scope: Whether the biases of a layer are part of its V.
+        dtype: Dtype of the recorder's products; sums are float64 in any case.
+        output_activation: Of the autoencoder: `"linear"` as in section 2.3, where
+            x_L = a_L, or `"sigmoid"`.
+        kernel_initializer: Name of a Keras initializer.
+        use_bias: Whether layers have biases.
+        input_scaling: As in `nta.data.load`.
+        optimizer_variant: `"tensorflow_2016"`, the TensorFlow of the authors, or
+            `"keras_3"`, for RMSProp and Adam.
+    """
+
+    name: str
+    reduction: str = "per_example"
+    schedule: str = "every step"
+    radius: float | None = None
+    bias_in_scope: bool = False
+    dtype: str = "float32"
+    output_activation: str = "linear"
+    kernel_initializer: str = "glorot_uniform"
+    use_bias: bool = True
+    input_scaling: str = "unit"
+    optimizer_variant: str = "tensorflow_2016"
+
+    def __post_init__(self):
+        if self.optimizer_variant not in _VARIANTS:
+            raise ValueError(
+                f"The optimizer variant must be one of {_VARIANTS}. "
+                f"Received: {self.optimizer_variant!r}"
+            )
+        self.recorder()  # checks reduction, schedule and dtype
+
+    @classmethod
+    def preset(cls, name, **changes):
+        """A named preset, with some fields changed.
+
+        Args:
+            name: `"definition"`: what the text defines; one G an example, every step a
+                round, V in the ball of the trajectory. `"figures"`: what best explains the
+                axes of the published figures; one mean G a round, one round an epoch, V
+                free as in least squares.
+            **changes: Fields to change.
+
+        Returns:
+            A `Protocol`.
+
+        Raises:
+            ValueError: If there is no such preset.
+
+        Example:
+
+        >>> import nta_tf as nta
+        >>> nta.Protocol.preset("figures").schedule
+        '1 an epoch'
+        >>> nta.Protocol.preset("definition", schedule="every 10 steps").reduction
+        'per_example'
+        """
+        if name not in PRESETS:
+            raise ValueError(
+                f"Protocols are {sorted(PRESETS)}. Received: name={name!r}"
+            )
+        return dataclasses.replace(PRESETS[name], **changes)
+
+    def training_options(self):
+        """The fields that change the training, as a JSON-ready dictionary."""
+        return {field: getattr(self, field) for field in _TRAINING}
+
+    def recorder(self, layers=None):
+        """The recorder of this protocol's Taylor rounds.
+
+        Args:
+            layers: Names of layers, or None for every Dense layer but the first.
+
+        Returns:
+            A `nta.TaylorRounds` under the protocol's name.
+        """
+        return TaylorRounds(
+            layers,
+            self.reduction,
+            self.schedule,
+            bias=self.bias_in_scope,
+            dtype=self.dtype,
+            name=self.name,
+        )
+
+    def optimizer(self, name, learning_rate):
+        """The paper's optimizer of that name, in this protocol's variant.
+
+        Args:
+            name: `"adam"`, `"rmsprop"` or `"sgd"`; a name that says its own variant, such
+                as `"rmsprop_keras"`, is taken at its word.
+            learning_rate: A positive number.
+
+        Returns:
+            A Keras optimizer.
+        """
+        if self.optimizer_variant == "keras_3" and name in ("adam", "rmsprop"):
+            name = f"{name}_keras"
+        return optimizers.get(name, learning_rate)
+
+
+PRESETS = {
+    "definition": Protocol("definition"),
+    "figures": Protocol(
+        "figures", reduction="batch_mean", schedule="1 an epoch", radius=math.inf
+    ),
+}

@@ -1,0 +1,388 @@
+"""Normal equations of the mean squared error, accumulated without ever forming G.
+
+The cumulative Taylor loss of one layer is a quadratic of its kernel V (section 2 of the
+design notes; P weights in the kernel's own order, row by row):
+
+    F_N(V) = constant + 2 <gradient, V> + <V, hessian V>
+
+summed over rounds, already divided by B p_L, so that F_N is a sum of losses. Each class
+below is a form in which the sum of one layer is kept: `accumulate` adds a block of rounds,
+on the device; `hessian` reads the sum back, in NumPy. Products are made in the dtype of the
+evaluation (float32 is fast, float64 is slow and exact); sums are always float64.
+
+| form               | reduction     | kept of the hessian                                   |
+|--------------------|---------------|-------------------------------------------------------|
+| `PerExample`       | `per_example` | sum of pairs(x) (x) pairs(S): half by half of P x P   |
+| `BatchMean`        | `batch_mean`  | upper triangle of P x P, summed over rounds           |
+| `BatchMeanFactors` | `batch_mean`  | factors Z and M of every round (hessian = Z^T M Z)    |
+| `OutputLayer`      | both          | one p_{L-1} x p_{L-1} block an output, or one for all |
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from nta_tf.linearization import chain as chains
+from nta_tf.recorders.base import ArraySpecification
+
+
+class _Form:
+    """Common to all forms: the shapes of the layer and of the part below the hessian."""
+
+    rows_per_epoch = None  # how many rounds an epoch, where each is kept by itself
+    decoupled = False  # whether every neuron is a block of its own
+
+    def __init__(self, layer, width, units, outputs, mean):
+        self.layer = layer  # index, 0 for l = 1
+        self.width = width  # p_{l-1}, plus one if the bias is a weight
+        self.units = units  # p_l
+        self.outputs = outputs  # p_L
+        self.mean = mean  # whether the reduction is batch_mean
+
+    def arrays(self):
+        """Specifications of the arrays that the form keeps."""
+        by_neuron = (self.units, self.width)
+        return {
+            "gradient": ArraySpecification(by_neuron, "float64"),
+            "constant": ArraySpecification((), "float64"),
+            "neuron_gradient": ArraySpecification(by_neuron, "float64"),
+            "neuron_constant": ArraySpecification((self.units,), "float64"),
+        }
+
+    def _sums(self, hessian, gradient, constant, neuron_gradient, neuron_constant):
+        sums = {
+            "hessian": hessian,
+            "gradient": gradient,
+            "constant": constant,
+            "neuron_gradient": neuron_gradient,
+            "neuron_constant": neuron_constant,
+        }
+        return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
+
+
+class PerExample(_Form):
+    """`per_example` sums of a hidden layer: sum_i (x_i x_i^T) (x) S_i (exact)."""
+
+    def arrays(self):
+        shape = (_pairs(self.width), _pairs(self.units))
+        return {"hessian": ArraySpecification(shape, "float64"), **super().arrays()}
+
+    def accumulate(self, linear):
+        x, gram = linear.x(self.layer), linear.gram(self.layer)
+        moved, back = linear.moved(self.layer), linear.backpropagated(self.layer)
+        scale = 1 / (x.shape[-2] * self.outputs)
+        own = tf.linalg.diag_part(gram)
+        through = tf.linalg.matvec(gram, moved)
+        squares = linear.squared_errors()
+        pairs_of_x = _pair_products(_flat(x))
+        hessian = tf.matmul(pairs_of_x, _upper(gram), transpose_b=True)
+        flat_x = _flat(x)
+        return self._sums(
+            hessian * scale,
+            tf.matmul(_flat(back - through), flat_x, transpose_a=True) * scale,
+            _total(squares - _dot(moved, 2 * back - through)) * scale,
+            tf.matmul(_flat(back - own * moved), flat_x, transpose_a=True) * scale,
+            _neuron_total(squares, moved * (2 * back - own * moved)) * scale,
+        )
+
+    def hessian(self, kept, neuron=None):
+        """The P x P hessian in the kernel's order, or a neuron's p_{l-1} square of it."""
+        inputs = _pair_index(self.width)
+        if neuron is not None:
+            return kept[inputs, _pair_index(self.units)[neuron, neuron]]
+        units = _pair_index(self.units)
+        full = kept[inputs[:, None, :, None], units[None, :, None, :]]
+        size = self.width * self.units
+        return full.reshape(size, size)
+
+
+class BatchMean(_Form):
+    """`batch_mean` sums of a hidden layer: one mean G a round, through its factors."""
+
+    def arrays(self):
+        shape = (_pairs(self.width * self.units),)
+        return {"hessian": ArraySpecification(shape, "float64"), **super().arrays()}
+
+    def accumulate(self, linear):
+        factors, weight, rest = self._factors(linear)
+        size = self.width * self.units
+        weighted = tf.reshape(tf.matmul(weight, factors), (-1, size))
+        full = tf.matmul(tf.reshape(factors, (-1, size)), weighted, transpose_a=True)
+        upper = tf.gather(tf.reshape(full, (-1,)), _upper_flat(size))
+        return self._sums(upper, *rest)
+
+    def hessian(self, kept, neuron=None):
+        """The P x P hessian in the kernel's order, or a neuron's p_{l-1} square of it."""
+        full = kept[_pair_index(self.width * self.units)]
+        return full if neuron is None else self._neuron_square(full, neuron)
+
+    def _neuron_square(self, full, neuron):
+        own = np.arange(self.width) * self.units + neuron
+        return full[np.ix_(own, own)]
+
+    def _factors(self, linear):
+        """Z (R, r, P), M (R, r, r) and the sums below the hessian.
+
+        The mean G of a round is A Z with A = W_L^T (r = p_{L-1}) when the output is
+        linear, and A the identity (r = p_L) otherwise; M = A^T A / p_L.
+        """
+        x = linear.x(self.layer)
+        rows, weight, pull = linear.collapsed(self.layer)
+        examples = x.shape[-2]
+        factors = tf.einsum("rbha,rbj->rhja", rows, x) / examples
+        kernel = linear.kernel(self.layer)
+        offset = tf.einsum("rhja,rja->rh", factors, kernel)
+        neuron_offset = tf.einsum("rhja,rja->rha", factors, kernel)
+        slope = pull - tf.linalg.matvec(weight, offset)
+        neuron_slope = pull[..., tf.newaxis] - tf.matmul(weight, neuron_offset)
+        losses = linear.losses()
+        neuron_change = tf.reduce_sum(
+            neuron_offset * (pull[..., tf.newaxis] + neuron_slope), axis=1
+        )
+        rest = (
+            tf.einsum("rhja,rh->aj", factors, slope),
+            _total(losses - _dot(offset, pull + slope)),
+            tf.einsum("rhja,rha->aj", factors, neuron_slope),
+            _neuron_total(losses, neuron_change),
+        )
+        flat = tf.reshape(factors, (-1, tf.shape(factors)[1], self.width * self.units))
+        return flat, weight, rest
+
+
+class BatchMeanFactors(BatchMean):
+    """As `BatchMean`, but Z and M of every round are kept: smaller for few rounds."""
+
+    def __init__(self, *arguments, rank, rounds, dtype):
+        super().__init__(*arguments)
+        self.rank, self.rounds, self.dtype = rank, rounds, dtype
+        self.rows_per_epoch = {"hessian": rounds, "weight": rounds}
+
+    def arrays(self):
+        factors = (self.rounds, self.rank, self.width * self.units)
+        weight = (self.rounds, self.rank, self.rank)
+        return {
+            **super().arrays(),
+            "hessian": ArraySpecification(factors, self.dtype),
+            "weight": ArraySpecification(weight, self.dtype),
+        }
+
+    def accumulate(self, linear):
+        factors, weight, rest = self._factors(linear)
+        return {**self._sums(0.0, *rest), "hessian": factors, "weight": weight}
+
+    def hessian(self, kept, neuron=None, weight=None):
+        """The hessian of the epoch's rounds, from their factors."""
+        kept = np.asarray(kept, np.float64)
+        if neuron is not None:
+            kept = kept[..., np.arange(self.width) * self.units + neuron]
+        return sum(z.T @ (m @ z) for z, m in zip(kept, np.asarray(weight, np.float64)))
+
+
+class OutputLayer(_Form):
+    """Sums of the output layer, which decouple over the p_L outputs in both reductions.
+
+    With a linear output J_L is the identity and all outputs share one hessian block;
+    otherwise each output has its own.
+    """
+
+    decoupled = True
+
+    def __init__(self, *arguments, linear):
+        super().__init__(*arguments)
+        self.blocks = 1 if linear else self.units
+
+    def arrays(self):
+        shape = (self.blocks, _pairs(self.width))
+        return {"hessian": ArraySpecification(shape, "float64"), **super().arrays()}
+
+    def accumulate(self, linear):
+        x, slopes = linear.x(self.layer), linear.output_slopes()
+        moved, errors = linear.moved(self.layer), linear.errors()
+        examples = x.shape[-2]
+        if self.mean:
+            return self._accumulate_mean(linear, x, slopes)
+        scale = 1 / (examples * self.outputs)
+        pulled = slopes * (errors - slopes * moved)
+        squares = linear.squared_errors()
+        change = slopes * moved * (2 * errors - slopes * moved)
+        pairs_of_x = _pair_products(_flat(x))
+        if self.blocks == 1:
+            hessian = tf.reduce_sum(pairs_of_x, axis=1)[tf.newaxis]
+        else:
+            hessian = tf.matmul(
+                _flat(slopes**2), pairs_of_x, transpose_a=True, transpose_b=True
+            )
+        gradient = tf.matmul(_flat(pulled), _flat(x), transpose_a=True) * scale
+        return self._sums(
+            hessian * scale,
+            gradient,
+            _total(squares - tf.reduce_sum(change, axis=-1)) * scale,
+            gradient,  # outputs do not see each other's kernels
+            _neuron_total(squares, change) * scale,
+        )
+
+    def _accumulate_mean(self, linear, x, slopes):
+        examples = x.shape[-2]
+        if self.blocks == 1:
+            rows = tf.reduce_mean(x, axis=1)[:, tf.newaxis]  # (R, 1, width)
+        else:
+            rows = tf.matmul(slopes, x, transpose_a=True) / examples
+        offset = tf.einsum("rkj,rjk->rk", _spread(rows, self.units), linear.kernel(-1))
+        mean_errors = tf.reduce_mean(linear.errors(), axis=1)
+        slope = mean_errors - offset
+        change = offset * (mean_errors + slope) / self.outputs
+        losses = linear.losses()
+        upper = np.triu_indices(self.width)
+        products = tf.gather(rows, upper[0], axis=2) * tf.gather(rows, upper[1], axis=2)
+        gradient = tf.einsum("rkj,rk->kj", _spread(rows, self.units), slope)
+        return self._sums(
+            tf.reduce_sum(products, axis=0) / self.outputs,
+            gradient / self.outputs,
+            _total(losses - tf.reduce_sum(change, axis=-1)),
+            gradient / self.outputs,
+            _neuron_total(losses, change),
+        )
+
+    def hessian(self, kept, neuron=None):
+        """Blocks (1 or p_L, p_{L-1}, p_{L-1}), or the block of one output."""
+        blocks = kept[:, _pair_index(self.width)]
+        return blocks if neuron is None else blocks[neuron % self.blocks]
+
+
+def _pairs(size):
+    return size * (size + 1) // 2
+
+
+def _pair_index(size):
+    """Symmetric (size, size) table of where the pair (j, k) stands in the packed sum."""
+    rows, columns = np.triu_indices(size)
+    index = np.empty((size, size), np.int64)
+    index[rows, columns] = index[columns, rows] = np.arange(len(rows))
+    return index
+
+
+def _upper_flat(size):
+    rows, columns = np.triu_indices(size)
+    return rows * size + columns
+
+
+def _flat(rows):
+    """(R, B, width) as (R B, width): all examples of all rounds side by side."""
+    return tf.reshape(rows, (-1, rows.shape[-1]))
+
+
+def _pair_products(rows):
+    """x_j x_k for j <= k: (E, width) to (pairs, E), by copies of contiguous rows."""
+    columns = tf.transpose(rows)
+    first, second = np.triu_indices(rows.shape[-1])
+    return tf.gather(columns, first) * tf.gather(columns, second)
+
+
+def _upper(gram):
+    """Upper triangles of (R, B, p, p) symmetric matrices, as (pairs, R B)."""
+    size = gram.shape[-1]
+    columns = tf.transpose(tf.reshape(gram, (-1, size * size)))
+    return tf.gather(columns, _upper_flat(size))
+
+
+def _spread(rows, units):
+    return tf.broadcast_to(rows, (tf.shape(rows)[0], units, rows.shape[-1]))
+
+
+def _dot(first, second):
+    return tf.reduce_sum(first * second, axis=-1)
+
+
+def _total(values):
+    return tf.reduce_sum(tf.cast(values, tf.float64))
+
+
+def _neuron_total(values, changes):
+    """Sum over rounds and examples of values - changes, for every neuron."""
+    units = changes.shape[-1]
+    changes = tf.reshape(tf.cast(changes, tf.float64), (-1, units))
+    return _total(values) - tf.reduce_sum(changes, axis=0)
+
+
+class LinearizedRounds:
+    """A chain linearized on R rounds: what the forms above are made of, each made once.
+
+    Args:
+        chain: A `DenseChain`.
+        evaluation: Its `Evaluation` on (R, B) examples.
+        targets: (R, B, p_L).
+        bias: Whether each layer's bias is a weight (of a constant input 1).
+        biases: b_l of each layer, (R, p_l).
+        lowest: Index of the lowest layer that is recorded.
+    """
+
+    def __init__(self, evaluation, targets, biases, bias, lowest):
+        self._evaluation = evaluation
+        self._errors = evaluation.outputs - targets
+        self._biases = biases
+        self._bias = bias
+        self._lowest = lowest
+        self._grams = None
+        self._back = chains.backpropagate(evaluation, self._errors)
+
+    def x(self, layer):
+        """x_{l-1}, (R, B, p_{l-1}), with a constant 1 behind it if the bias is a weight."""
+        x = self._evaluation.layer_inputs[layer]
+        return tf.concat([x, tf.ones_like(x[..., :1])], -1) if self._bias else x
+
+    def kernel(self, layer):
+        """W_l, (R, p_{l-1}, p_l), with the bias as last row if it is a weight."""
+        kernel = self._evaluation.kernels[layer]
+        if not self._bias:
+            return kernel
+        return tf.concat([kernel, self._biases[layer][:, tf.newaxis]], 1)
+
+    def moved(self, layer):
+        """W_l^T x_{l-1}: what the weights of the scope add to the preactivation."""
+        return tf.matmul(self.x(layer), self.kernel(layer))
+
+    def gram(self, layer):
+        """S_l = J_l^T J_l, (R, B, p_l, p_l)."""
+        if self._grams is None:
+            self._grams = chains.gram_matrices(self._evaluation, self._lowest)
+        return self._grams[layer]
+
+    def backpropagated(self, layer):
+        """J_l^T (f - y), (R, B, p_l)."""
+        return self._back[layer]
+
+    def errors(self):
+        """f - y, (R, B, p_L)."""
+        return self._errors
+
+    def squared_errors(self):
+        """||f - y||^2, (R, B)."""
+        return _dot(self._errors, self._errors)
+
+    def losses(self):
+        """The loss of each round, (R,)."""
+        return tf.reduce_mean(tf.square(self._errors), axis=(1, 2))
+
+    def output_slopes(self):
+        """s_L'(a_L), (R, B, p_L)."""
+        slopes = self._evaluation.slopes[-1]
+        return tf.ones_like(self._errors) if slopes is None else slopes
+
+    def collapsed(self, layer):
+        """J_l = A U_l: U_l (R, B, r, p_l), A^T A / p_L and A^T mean(f - y) / p_L."""
+        outputs = self._errors.shape[-1]
+        mean_errors = tf.reduce_mean(self._errors, axis=1)
+        if self._evaluation.slopes[-1] is None:
+            last = self._evaluation.kernels[-1]
+            return (
+                chains.collapsed_jacobian(self._evaluation, layer),
+                tf.matmul(last, last, transpose_b=True) / outputs,
+                tf.linalg.matvec(last, mean_errors) / outputs,
+            )
+        identity = tf.eye(outputs, dtype=mean_errors.dtype) / outputs
+        return (
+            chains.jacobian(self._evaluation, layer),
+            tf.broadcast_to(
+                identity, tf.stack([tf.shape(mean_errors)[0], outputs, outputs])
+            ),
+            mean_errors / outputs,
+        )

@@ -1,0 +1,288 @@
+"""Recorder of Taylor rounds: what the Taylor optimum of each layer needs, and no more."""
+
+import numpy as np
+import tensorflow as tf
+
+from nta_tf import schedules
+from nta_tf.linearization import REDUCTIONS
+from nta_tf.linearization import chain as chains
+from nta_tf.linearization.taps import TappedModel
+from nta_tf.recorders import normal_equations as forms
+from nta_tf.recorders.base import ArraySpecification, Recorder, Rounds
+
+DTYPES = ("float32", "float64")
+_BLOCK_BYTES = 2**26
+
+
+class TaylorRounds(Recorder):
+    """Records the normal equations of the Taylor loss, layer by layer, while a model trains.
+
+    At every recorded round n the cumulative Taylor loss of each layer (Theorem 2), a
+    quadratic of the kernel for the mean squared error, is added to sums from which the
+    Taylor optimum at the end of any epoch can be read later. Weights that the network had
+    at the end of each epoch are kept as well: they give the ball of Theorem 2.
+
+    Args:
+        layers: Names of layers, or None for every Dense layer but the first (whose
+            P x P hessian is usually too large: 39,200 squared for the autoencoder).
+        reduction: `"per_example"` (Definition 1) or `"batch_mean"` (one mean G a round).
+        schedule: Which steps are rounds; see `nta.schedules.get`.
+        bias: Whether the biases of a layer belong to its weights V, or stay at their
+            recorded values.
+        dtype: Dtype of the products, `"float32"` or `"float64"`. Sums are float64 either
+            way; with `"float64"` everything from the recorded weights on is.
+        name: Name of the record in the trace. Defaults to the reduction.
+
+    Raises:
+        ValueError: For an unknown reduction, schedule or dtype.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> recorder = nta.TaylorRounds(["dense_3"], schedule="10 an epoch")
+    >>> recorder.name, str(recorder.schedule)
+    ('per_example', '10 an epoch')
+    """
+
+    def __init__(
+        self,
+        layers=None,
+        reduction="per_example",
+        schedule="every step",
+        bias=False,
+        dtype="float32",
+        name=None,
+    ):
+        if reduction not in REDUCTIONS or dtype not in DTYPES:
+            raise ValueError(
+                f"The reduction must be one of {REDUCTIONS} and the dtype one of {DTYPES}. "
+                f"Received: reduction={reduction!r}, dtype={dtype!r}"
+            )
+        self.layers = None if layers is None else list(np.atleast_1d(layers))
+        self.reduction = reduction
+        self.schedule = schedules.get(schedule)
+        self.bias = bool(bias)
+        self.dtype = dtype
+        self.name = name or reduction
+
+    def start(self, training):
+        self._training = training
+        _check_loss(training.loss)
+        self._chain = find_dense_chain(training.model)
+        names = self._chain.names
+        self.layers = names[1:] if self.layers is None else self.layers
+        unknown = [layer for layer in self.layers if layer not in names]
+        if unknown or not self.layers:
+            raise ValueError(
+                f"Layers that can be recorded are {names}. Received: layers={self.layers}"
+            )
+        if self.bias and not all(layer.use_bias for layer in self._chain.layers):
+            raise ValueError("bias=True needs layers with biases.")
+        self._forms = {layer: self._make_form(layer) for layer in self.layers}
+        self._accumulate = tf.function(self._increments, reduce_retracing=True)
+        return self._specifications()
+
+    def steps(self, epoch):
+        training = self._training
+        return self.schedule.steps(epoch, training.steps_per_epoch, training.epochs)
+
+    def rounds_at_once(self):
+        """As many rounds as keep the largest tensor of a block below 64 MiB."""
+        layers = self._chain.layers
+        widths = [layer.units for layer in layers]
+        rows = widths[-1]
+        if self._chain.activations[-1] is None and len(widths) > 1:
+            rows = widths[-2] if self.reduction == "batch_mean" else 1
+        elif self.reduction == "per_example" and len(widths) > 1:
+            rows = max(1, widths[-2])
+        largest = max(rows * max(widths), max(widths[:-1], default=1) ** 2)
+        examples = self._training.batch_size
+        return int(np.clip(_BLOCK_BYTES // (4 * examples * largest), 1, 32))
+
+    def begin_epoch(self, epoch):
+        self._totals = None
+        self._trajectory = {"rounds": 0, "incurred": 0.0}
+
+    def record(self, rounds):
+        weights = {
+            layer.name: self._weights_of(layer, rounds) for layer in self._chain.layers
+        }
+        increments = self._accumulate(weights, rounds.inputs, rounds.targets)
+        if self._totals is None:
+            self._totals = {
+                name: [value] if self._is_list(name) else value
+                for name, value in increments.items()
+            }
+            self._first = self._scope_kernels(weights, 0)
+        else:
+            for name, value in increments.items():
+                self._totals[name] += [value] if self._is_list(name) else value
+        self._last = self._scope_kernels(weights, -1)
+        self._trajectory["rounds"] += len(rounds.steps)
+        self._trajectory["incurred"] += float(np.sum(rounds.losses, dtype=np.float64))
+
+    def end_epoch(self):
+        arrays = dict(self._trajectory)
+        if self._totals is None:
+            return arrays
+        for name, total in self._totals.items():
+            arrays[name] = (
+                self._filled(name, np.concatenate([part.numpy() for part in total]))
+                if self._is_list(name)
+                else total.numpy()
+            )
+        for layer in self.layers:
+            arrays[f"{layer}/first_kernel"] = self._first[layer].numpy()
+            arrays[f"{layer}/kernel"] = self._last[layer].numpy()
+        return arrays
+
+    def config(self):
+        return {
+            "kind": "taylor_rounds",
+            "layers": self.layers,
+            "reduction": self.reduction,
+            "schedule": str(self.schedule),
+            "bias": self.bias,
+            "dtype": self.dtype,
+        }
+
+    def _increments(self, weights, inputs, targets):
+        """Sums of one block of rounds, {layer/array: tensor}."""
+        linear = self._linearized(weights, inputs, targets)
+        increments = {}
+        for layer, form in self._forms.items():
+            for array, value in form.accumulate(linear).items():
+                increments[f"{layer}/{array}"] = value
+        return increments
+
+    def _linearized(self, weights, inputs, targets):
+        shape = (-1, self._training.batch_size, self._chain.width)
+        inputs = tf.reshape(inputs, shape)
+        kernels = [tf.cast(weights[n][0], self.dtype) for n in self._chain.names]
+        biases = [
+            None if weights[n][1] is None else tf.cast(weights[n][1], self.dtype)
+            for n in self._chain.names
+        ]
+        evaluation = self._chain.evaluate(
+            tf.cast(inputs, self.dtype), kernels, biases
+        )
+        lowest = min(self._chain.names.index(layer) for layer in self.layers)
+        return forms.LinearizedRounds(
+            evaluation, tf.cast(targets, self.dtype), biases, self.bias, lowest
+        )
+
+    def _weights_of(self, layer, rounds: Rounds):
+        bias = rounds.weights[layer.bias.path] if layer.use_bias else None
+        return rounds.weights[layer.kernel.path], bias
+
+    def _scope_kernels(self, weights, index):
+        """The weights V of each recorded layer at one round of the block."""
+        kernels = {}
+        for layer in self.layers:
+            kernel, bias = weights[layer]
+            kernels[layer] = kernel[index]
+            if self.bias:
+                kernels[layer] = tf.concat([kernel[index], bias[index][tf.newaxis]], 0)
+        return kernels
+
+    def _make_form(self, name):
+        names = self._chain.names
+        index = names.index(name)
+        layer = self._chain.layers[index]
+        width = layer.kernel.shape[0] + int(self.bias)
+        mean = self.reduction == "batch_mean"
+        linear = self._chain.activations[-1] is None
+        outputs = self._chain.layers[-1].units
+        shape = (index, width, layer.units, outputs, mean)
+        if index == len(names) - 1:
+            return forms.OutputLayer(*shape, linear=linear)
+        if not mean:
+            return forms.PerExample(*shape)
+        rank = self._chain.layers[-1].kernel.shape[0] if linear else outputs
+        counts = [len(self.steps(epoch)) for epoch in range(self._training.epochs)]
+        size = width * layer.units
+        if max(counts) * rank * (size + rank) < size * (size + 1) // 2:
+            return forms.BatchMeanFactors(
+                *shape, rank=rank, rounds=max(counts), dtype=self.dtype
+            )
+        return forms.BatchMean(*shape)
+
+    def _specifications(self):
+        specifications = {
+            "rounds": ArraySpecification((), "int64"),
+            "incurred": ArraySpecification((), "float64"),
+        }
+        for name, form in self._forms.items():
+            for array, specification in form.arrays().items():
+                specifications[f"{name}/{array}"] = specification
+            dtype = self._chain.layers[form.layer].kernel.dtype
+            kernel = ArraySpecification((form.width, form.units), dtype)
+            specifications[f"{name}/kernel"] = kernel
+            specifications[f"{name}/first_kernel"] = kernel
+        return specifications
+
+    def _is_list(self, name):
+        layer, array = name.split("/")
+        return array in (self._forms[layer].rows_per_epoch or {})
+
+    def _filled(self, name, rows):
+        """Pads an epoch with fewer rounds than the fullest one with zero factors."""
+        layer, array = name.split("/")
+        missing = self._forms[layer].rows_per_epoch[array] - len(rows)
+        return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
+
+
+def find_dense_chain(model):
+    """The chain of Dense layers that a model is, or a clear error.
+
+    Args:
+        model: A `keras.Model`.
+
+    Returns:
+        A `DenseChain` over all Dense layers of the model.
+
+    Raises:
+        NotImplementedError: If the model is anything but a chain of Dense layers.
+    """
+    chain = chains.find_chain(TappedModel(model))
+    if chain is None:
+        raise NotImplementedError(
+            "Taylor rounds are recorded for chains of Dense layers with activations of "
+            f"single units between them. Model {model.name!r} is not one; its layers are "
+            f"{[layer.name for layer in model.layers]}."
+        )
+    return chain
+
+
+def make_form(config, layer, shapes):
+    """The form in which a record keeps a layer, remade from its config and its arrays.
+
+    Args:
+        config: Config of a `TaylorRounds` record.
+        layer: Name of the layer.
+        shapes: {array name: shape of a row} of the layer's arrays.
+
+    Returns:
+        A form of `nta_tf.recorders.normal_equations`, able to read `hessian`.
+    """
+    width, units = shapes["kernel"]
+    shape = (None, width, units, None, config["reduction"] == "batch_mean")
+    hessian = shapes["hessian"]
+    if "weight" in shapes:
+        rounds, rank, _ = hessian
+        return forms.BatchMeanFactors(
+            *shape, rank=rank, rounds=rounds, dtype=config["dtype"]
+        )
+    if len(hessian) == 1:
+        return forms.BatchMean(*shape)
+    if hessian[0] in (1, units) and hessian[1] == width * (width + 1) // 2:
+        return forms.OutputLayer(*shape, linear=hessian[0] == 1)
+    return forms.PerExample(*shape)
+
+
+def _check_loss(loss):
+    if loss != "mse":
+        raise NotImplementedError(
+            "Normal equations exist for the mean squared error. "
+            f"Received: a training with loss={loss!r}"
+        )

@@ -1,0 +1,193 @@
+"""Minimum of a quadratic Taylor loss in closed form, with or without a ball.
+
+For the mean squared error the cumulative Taylor loss is
+F(V) = constant + 2 <gradient, V> + <V, H V>. One eigendecomposition of H gives its minimum:
+by least squares when V is free, by the secular equation of the trust-region problem when V
+is held in a ball. H is singular as a rule (dead rectifiers, few rounds), and then the
+minimiser closest to the centre is taken.
+
+The linear algebra runs on the host, in LAPACK: `tf.linalg.eigh` is several times slower on
+a CPU, and each problem is solved once.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from scipy.optimize import brentq
+
+from nta_tf.solvers.optimum import Optimum, Status, frank_wolfe_gap
+
+
+@dataclasses.dataclass(frozen=True)
+class Quadratic:
+    """F(V) = constant + 2 <gradient, V> + sum_b <V_b, H_b V_b> over blocks of weights.
+
+    A layer or a neuron is one block; the output layer has a block for each output, which
+    may all share one H.
+
+    Attributes:
+        hessian: H, (1 or blocks, p, p), symmetric, positive semi-definite.
+        gradient: (blocks, p).
+        constant: Scalar.
+        precision: Relative precision of the numbers in `hessian`; eigenvalues below
+            `p * precision` times the largest count as zero.
+    """
+
+    hessian: np.ndarray
+    gradient: np.ndarray
+    constant: float
+    precision: float = np.finfo(np.float64).eps
+
+    def __add__(self, other):
+        return Quadratic(
+            self.hessian + other.hessian,
+            self.gradient + other.gradient,
+            self.constant + other.constant,
+            max(self.precision, other.precision),
+        )
+
+    def value(self, weights):
+        """F(V) at weights of the shape of `gradient`."""
+        slope = self.gradient * 2 + self._times(weights)
+        return float(self.constant + np.sum(weights * slope))
+
+    def slope(self, weights):
+        """grad F(V) at weights of the shape of `gradient`."""
+        return 2 * (self.gradient + self._times(weights))
+
+    def _times(self, weights):
+        return np.einsum("bij,bj->bi", np.broadcast_to(
+            self.hessian, (len(weights), *self.hessian.shape[1:])
+        ), weights)
+
+
+def minimize_quadratic(quadratic, centre, radius=math.inf):
+    """The minimum of a quadratic over a ball, in closed form (appendix A5).
+
+    Eigenvalues of H that are smaller than `p * precision` times the largest one, or than
+    twice the size of the most negative one (H has no negative eigenvalue in exact
+    arithmetic, so that one shows the noise), count as zero: in their directions V stays at
+    the centre.
+
+    Args:
+        quadratic: A `Quadratic`.
+        centre: C, (blocks, p): centre of the ball, and the point to which the minimiser is
+            closest where it is not unique.
+        radius: D, radius of the ball; `math.inf` for none.
+
+    Returns:
+        An `Optimum` with weights of shape (blocks, p).
+
+    Raises:
+        ValueError: If the shapes do not fit or the radius is negative.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import nta_tf as nta
+    >>> problem = nta.solvers.Quadratic(np.eye(2)[None], np.array([[-3.0, 0.0]]), 9.0)
+    >>> nta.solvers.minimize_quadratic(problem, np.zeros((1, 2))).loss
+    0.0
+    >>> on_ball = nta.solvers.minimize_quadratic(problem, np.zeros((1, 2)), radius=1.0)
+    >>> round(on_ball.loss, 6), on_ball.status.name
+    (4.0, 'ON_BALL')
+    """
+    return minimize_on_balls(quadratic, centre, [radius])[0]
+
+
+def minimize_on_balls(quadratic, centre, radii):
+    """Minima over several balls with one centre, from one eigendecomposition.
+
+    Args:
+        quadratic: A `Quadratic`.
+        centre: C, (blocks, p).
+        radii: Radii of the balls.
+
+    Returns:
+        A list with an `Optimum` for each radius.
+    """
+    centre = np.asarray(centre, np.float64)
+    if centre.shape != quadratic.gradient.shape or any(not r >= 0 for r in radii):
+        raise ValueError(
+            f"The centre must have shape {quadratic.gradient.shape} and radii must not be "
+            f"negative. Received: centre of shape {centre.shape}, radii={list(radii)}"
+        )
+    finite = all(
+        np.isfinite(part).all()
+        for part in (quadratic.hessian, quadratic.gradient, quadratic.constant)
+    )
+    if not finite:
+        nothing = Optimum(math.nan, centre * math.nan, math.nan, Status.NON_FINITE)
+        return [nothing for _ in radii]
+    spectrum = _Spectrum(quadratic, centre)
+    return [_minimize(quadratic, centre, radius, spectrum) for radius in radii]
+
+
+class _Spectrum:
+    """H in its eigenbasis: curvatures, and the slope at the centre, by direction."""
+
+    def __init__(self, quadratic, centre):
+        values, vectors = np.linalg.eigh(quadratic.hessian)
+        largest = max(float(values.max()), 0.0)
+        noise = max(0.0, -2 * float(values.min()))
+        cut = max(values.shape[-1] * quadratic.precision * largest, noise)
+        self.vectors = vectors
+        blocks = len(centre)
+        self.values = np.broadcast_to(
+            np.where(values > cut, values, 0.0), (blocks, values.shape[-1])
+        )
+        half_slope = quadratic.slope(centre) / 2
+        self.slope = np.where(
+            self.values > 0, np.einsum("bij,bi->bj", self._vectors(blocks), half_slope), 0
+        )
+        self.rank = int(np.count_nonzero(self.values))
+
+    def displacement(self, damping):
+        """-(H + damping)^-1 slope in the eigenbasis, zero where H counts as zero."""
+        denominator = self.values + damping
+        safe = np.where(self.values > 0, denominator, 1.0)
+        return -self.slope / safe
+
+    def weights(self, displacement):
+        """Back to the ordinary basis."""
+        vectors = self._vectors(len(displacement))
+        return np.einsum("bij,bj->bi", vectors, displacement)
+
+    def _vectors(self, blocks):
+        return np.broadcast_to(self.vectors, (blocks, *self.vectors.shape[1:]))
+
+
+def _minimize(quadratic, centre, radius, spectrum):
+    step = spectrum.displacement(0.0)
+    status = (
+        Status.OPTIMAL if spectrum.rank == spectrum.values.size else Status.RANK_DEFICIENT
+    )
+    if np.linalg.norm(step) > radius:
+        step = _step_to_boundary(spectrum, radius)
+        status = Status.ON_BALL
+    weights = centre + spectrum.weights(step)
+    reach = radius if math.isfinite(radius) else 2 * float(np.linalg.norm(step))
+    gap = frank_wolfe_gap(quadratic.slope(weights), weights - centre, reach)
+    return Optimum(
+        quadratic.value(weights), weights, max(gap, 0.0), status, rank=spectrum.rank
+    )
+
+
+def _step_to_boundary(spectrum, radius):
+    """Solves the secular equation ||(H + damping)^-1 slope|| = radius for the damping."""
+    if radius == 0:
+        return np.zeros_like(spectrum.slope)
+
+    def excess(log_damping):
+        length = np.linalg.norm(spectrum.displacement(math.exp(log_damping)))
+        return 1 / radius - 1 / length  # nearly linear in the damping, so roots come fast
+
+    # With damping >= ||slope|| / radius the step is inside the ball.
+    upper = math.log(np.linalg.norm(spectrum.slope) / radius) + 1e-3
+    lower = upper - 1.0
+    while excess(lower) < 0 and lower > -700:
+        lower -= 2 * (upper - lower)
+    damping = math.exp(brentq(excess, lower, upper, xtol=1e-14, rtol=1e-14))
+    step = spectrum.displacement(damping)
+    return step * (radius / np.linalg.norm(step))

@@ -1,0 +1,86 @@
+"""What every solver returns: an optimum with the evidence for it."""
+
+import dataclasses
+import enum
+import math
+
+import numpy as np
+
+
+class Status(enum.Enum):
+    """How a solver ended; the value is the message for a person."""
+
+    OPTIMAL = "The minimum was found."
+    RANK_DEFICIENT = (
+        "The minimum was found; it is attained on a whole affine set, of which the point "
+        "closest to the centre was taken."
+    )
+    ON_BALL = "The minimum over the ball was found; it lies on the ball's boundary."
+    MAX_ITERATIONS = (
+        "The solver stopped after its last allowed iteration; the gap bounds what is left "
+        "to gain. Allow more iterations for a smaller gap."
+    )
+    NON_FINITE = (
+        "The problem holds NaN or infinite numbers, so there is no minimum to find. The "
+        "training that was recorded has probably diverged."
+    )
+    UNATTAINED = (
+        "The loss falls for ever along some direction; its infimum is only approached at "
+        "infinity. Minimise over a ball instead."
+    )
+
+    @property
+    def solved(self):
+        """Whether the optimum can be trusted to within its gap."""
+        return self in (Status.OPTIMAL, Status.RANK_DEFICIENT, Status.ON_BALL)
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimum:
+    """A Taylor optimum and its certificate.
+
+    Attributes:
+        loss: The loss at `weights`; the minimum lies between `loss - gap` and `loss`.
+        weights: The minimiser, in the shape of the scope's weights.
+        gap: Upper bound on `loss - minimum`. On a ball of centre C and radius D it is the
+            Frank-Wolfe gap `<grad F(V), V - C> + D ||grad F(V)||`, which holds for every
+            convex F. Without a ball it is that gap on the smallest ball around the centre
+            that holds `weights` and is twice as large as it needs to be.
+        status: A `Status`.
+        iterations: How many iterations the solver made; 0 for a closed form.
+        rank: Number of directions in which the loss is curved above the cut-off, where
+            the solver knows it.
+    """
+
+    loss: float
+    weights: np.ndarray
+    gap: float
+    status: Status
+    iterations: int = 0
+    rank: int | None = None
+
+
+def frank_wolfe_gap(gradient, displacement, radius):
+    """Upper bound on F(V) - min F over a ball, for any convex F.
+
+    Args:
+        gradient: grad F(V), any shape.
+        displacement: V - C, the same shape.
+        radius: D, the radius of the ball.
+
+    Returns:
+        `<gradient, displacement> + radius * ||gradient||`, a float that is never negative
+        when V lies in the ball.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import nta_tf as nta
+    >>> at_minimum = np.array([-1.0, 0.0])  # F(V) = V[0] on the unit ball, V = (-1, 0)
+    >>> nta.solvers.frank_wolfe_gap(np.array([1.0, 0.0]), at_minimum, radius=1.0)
+    0.0
+    """
+    if not math.isfinite(radius):
+        raise ValueError(f"The radius must be finite. Received: radius={radius}")
+    gradient, displacement = np.ravel(gradient), np.ravel(displacement)
+    return float(gradient @ displacement + radius * np.linalg.norm(gradient))

@@ -1,0 +1,391 @@
+"""The GradientTape loop: compiled over whole segments of steps, recorded, resumable."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import shutil
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from nta_tf import losses, optimizers
+from nta_tf.recorders.base import ArraySpecification, Rounds, Training
+from nta_tf.trace import Run, unwritable
+
+_PACKAGES = ("nta_tf", "tensorflow", "keras", "numpy", "zarr")
+
+
+def train(
+    model,
+    x,
+    y,
+    *,
+    optimizer,
+    loss="mse",
+    epochs,
+    batch_size,
+    seed=0,
+    recorders=(),
+    directory=None,
+    metadata=None,
+    jit_compile=False,
+    progress=None,
+):
+    """Trains a Keras model as in section 2.4, and records the loss of every step.
+
+    Every epoch visits the examples in an order that is a pure function of (seed, epoch);
+    examples that do not fill a last minibatch are left out of that epoch. Segments of steps
+    between records run inside one compiled function, with the data on the device.
+
+    With a directory the run survives being killed: calling `train` again with the same
+    arguments takes it up after its last complete epoch and ends with the same weights and
+    the same trace, bit for bit on the CPU. Recorders never change the training. A loss that
+    becomes NaN or infinite ends the run with status "diverged", which is a result.
+
+    Args:
+        model: A `keras.Model` with one output. Its weights are trained in place.
+        x: Inputs, (D, ...), NumPy array or tensor.
+        y: Targets: rows (D, p_L) for `"mse"`, integer labels (D,) or one-hot rows for
+            `"cross_entropy"`. Pass the very same object as `x` for an autoencoder.
+        optimizer: A name of `nta.optimizers.get` or a Keras optimizer.
+        loss: `"mse"` or `"cross_entropy"` (on logits).
+        epochs: Number of epochs.
+        batch_size: Examples in a minibatch.
+        seed: Seed of the order of the examples.
+        recorders: `Recorder` objects, such as `nta.TaylorRounds`, with different names.
+        directory: Where the run is kept, or None to keep it in memory.
+        metadata: JSON-ready dictionary to store in the run's config.
+        jit_compile: Whether segments are compiled with XLA.
+        progress: Whether to show a progress bar. Defaults to only on a terminal.
+
+    Returns:
+        A `nta.Run`.
+
+    Raises:
+        ValueError: If data, loss, batch size or epochs do not fit.
+        RunDirectoryError: If the directory holds something else or cannot be written.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> digits = nta.data.load("sample").x[:256].reshape(256, 784)
+    >>> model = nta.models.autoencoder(seed=0)
+    >>> run = nta.train(model, digits, digits, optimizer="adam", epochs=2,
+    ...                 batch_size=64, seed=0, recorders=[nta.TaylorRounds(["dense_3"])])
+    >>> run.status, run.losses.shape
+    ('finished', (2, 4))
+    """
+    inputs, targets = _checked_data(model, x, y, loss, epochs, batch_size)
+    optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
+    optimizer.build(model.trainable_variables)
+    training = Training(model, loss, epochs, len(inputs) // batch_size, batch_size)
+    recorders = _by_name(recorders)
+    arrays = _specifications(training, recorders)
+    config = {
+        "model": {"name": model.name, "layers": model.get_config()["layers"]},
+        "optimizer": keras.optimizers.serialize(optimizer),
+        "loss": loss,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        "examples": len(inputs),
+        "data": _fingerprint(inputs, targets),
+        "jit_compile": jit_compile,
+        "records": {name: recorder.config() for name, recorder in recorders.items()},
+        "metadata": metadata or {},
+        **_circumstances(),
+    }
+    run = Run.create(directory, config, arrays)
+    loop = _Loop(training, optimizer, inputs, targets, recorders, seed, jit_compile)
+    loop.run(run, progress)
+    return run
+
+
+def epoch_order(seed, epoch, examples, batch_size):
+    """Which example stands where in an epoch: a pure function of its arguments.
+
+    Args:
+        seed: Seed of the run.
+        epoch: Index of the epoch, from zero.
+        examples: D, how many examples there are.
+        batch_size: Examples in a minibatch.
+
+    Returns:
+        NumPy array (steps, batch_size) of indices.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> nta.training.epoch_order(seed=0, epoch=3, examples=7, batch_size=3).shape
+    (2, 3)
+    """
+    steps = examples // batch_size
+    order = np.random.default_rng([seed, epoch]).permutation(examples)
+    return order[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
+
+
+class _Loop:
+    """One training: the compiled segment, its recorders, its checkpoints."""
+
+    def __init__(self, training, optimizer, x, y, recorders, seed, jit_compile):
+        self.training = training
+        self.recorders = recorders
+        self.seed = seed
+        self.examples = len(x)
+        self.x = tf.convert_to_tensor(x)
+        self.y = self.x if y is x else tf.convert_to_tensor(y)
+        self.variables = training.model.trainable_variables
+        self.slots = min((r.rounds_at_once() for r in recorders.values()), default=1)
+        self.segment = _compile_segment(
+            training, optimizer, self.x, self.y, self.slots, jit_compile
+        )
+        self.gather = tf.function(self._gather, reduce_retracing=True)
+        self.checkpoint = tf.train.Checkpoint(model=training.model, optimizer=optimizer)
+
+    def run(self, run, progress):
+        self._restore(run)
+        training = self.training
+        if run.status != "running":
+            return
+        with tqdm(
+            total=training.epochs * training.steps_per_epoch,
+            initial=run.epochs * training.steps_per_epoch,
+            unit="step",
+            desc=run.directory.name if run.directory else training.model.name,
+            disable=None if progress is None else not progress,
+        ) as bar:
+            for epoch in range(run.epochs, training.epochs):
+                step_losses = self._epoch(run, epoch, bar)
+                diverged = np.flatnonzero(~np.isfinite(step_losses))
+                self._commit(run, epoch, diverged)
+                if diverged.size:
+                    break
+
+    def _epoch(self, run, epoch, bar):
+        """Trains one epoch and writes its row of the trace."""
+        order = epoch_order(
+            self.seed, epoch, self.examples, self.training.batch_size
+        )
+        wanted = {name: r.steps(epoch) for name, r in self.recorders.items()}
+        for recorder in self.recorders.values():
+            recorder.begin_epoch(epoch)
+        step_losses = np.full(len(order), np.nan, np.float32)
+        for first, last, recorded in _segments(wanted, len(order), self.slots):
+            snapshots = self._run_segment(order, first, last, recorded, step_losses)
+            bar.update(last - first)
+            bar.set_postfix(loss=f"{step_losses[last - 1]:.4g}", refresh=False)
+            if not np.isfinite(step_losses[first:last]).all():
+                break
+            if len(recorded):
+                self._record(order, recorded, snapshots, step_losses, wanted)
+        rows = {"losses": step_losses}
+        if np.isfinite(step_losses).all():
+            for name, recorder in self.recorders.items():
+                for array, row in recorder.end_epoch().items():
+                    rows[f"records/{name}/{array}"] = row
+        run.write(epoch, rows)
+        return step_losses
+
+    def _run_segment(self, order, first, last, recorded, step_losses):
+        slot_of_step = np.full(len(order), -1, np.int32)
+        slot_of_step[recorded] = np.arange(len(recorded))
+        values, snapshots = self.segment(
+            tf.constant(order),
+            tf.constant(first, tf.int32),
+            tf.constant(last, tf.int32),
+            tf.constant(slot_of_step),
+        )
+        step_losses[first:last] = values.numpy()[first:last]
+        return snapshots
+
+    def _record(self, order, recorded, snapshots, step_losses, wanted):
+        """Gives each recorder those rounds of the block that it asked for."""
+        for name, recorder in self.recorders.items():
+            slots = np.flatnonzero(np.isin(recorded, wanted[name]))
+            if not slots.size:
+                continue
+            steps = recorded[slots]
+            weights, inputs, targets = self.gather(snapshots, slots, order[steps])
+            paths = [variable.path for variable in self.variables]
+            recorder.record(
+                Rounds(
+                    steps,
+                    dict(zip(paths, weights)),
+                    inputs,
+                    targets,
+                    step_losses[steps],
+                )
+            )
+
+    def _gather(self, snapshots, slots, examples):
+        weights = [tf.gather(snapshot, slots) for snapshot in snapshots]
+        inputs = tf.gather(self.x, examples)
+        targets = inputs if self.y is self.x else tf.gather(self.y, examples)
+        return weights, inputs, targets
+
+    def _commit(self, run, epoch, diverged):
+        """Checkpoints the epoch and makes it count; drops the checkpoint before."""
+        status = "finished" if epoch + 1 == self.training.epochs else "running"
+        progress = {"epochs": epoch + 1, "status": status, "checkpoint": None}
+        if diverged.size:
+            progress["status"] = "diverged"
+            progress["diverged_step"] = (
+                epoch * self.training.steps_per_epoch + int(diverged[0]) + 1
+            )
+        if run.directory is None:
+            run.commit(**progress)
+            return
+        before = run.progress["checkpoint"]
+        progress["checkpoint"] = f"checkpoints/epoch_{epoch + 1:04d}/weights"
+        try:
+            self.checkpoint.write(str(run.directory / progress["checkpoint"]))
+        except (OSError, tf.errors.OpError) as error:
+            raise unwritable(run.directory, OSError(str(error))) from error
+        run.commit(**progress)
+        if before:
+            shutil.rmtree((run.directory / before).parent, ignore_errors=True)
+
+    def _restore(self, run):
+        if run.directory is not None and run.progress["checkpoint"]:
+            path = str(run.directory / run.progress["checkpoint"])
+            self.checkpoint.read(path).assert_existing_objects_matched()
+
+
+def _compile_segment(training, optimizer, x, y, slots, jit_compile):
+    """A compiled function that trains steps first..last-1 of an epoch.
+
+    It takes the order of the epoch, first, last, and for each step the slot in which the
+    weights before the step are kept (or -1), and returns the losses and the snapshots. The
+    snapshots are copies of variables, so that what recorders make of them can never reach
+    the arithmetic of the training.
+    """
+    model, variables = training.model, training.model.trainable_variables
+    loss_of = losses.get(training.loss)
+    steps = training.steps_per_epoch
+
+    def train_step(examples):
+        inputs = tf.gather(x, examples)
+        targets = inputs if y is x else tf.gather(y, examples)
+        with tf.GradientTape() as tape:
+            outputs = model(inputs, training=True)
+            outputs = tf.reshape(outputs, (training.batch_size, -1))
+            loss = tf.reduce_mean(loss_of(outputs, targets))
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    @tf.function(jit_compile=jit_compile, autograph=True)
+    def segment(order, first, last, slot_of_step):
+        step_losses = tf.TensorArray(tf.float32, steps, element_shape=())
+        snapshots = [
+            tf.TensorArray(v.dtype, slots, element_shape=v.shape) for v in variables
+        ]
+        step = first
+        while step < last:
+            slot = slot_of_step[step]
+            if slot >= 0:
+                snapshots = [
+                    array.write(slot, variable.value)
+                    for array, variable in zip(snapshots, variables)
+                ]
+            # Copy first, then update: the snapshot of round n is W^n.
+            with tf.control_dependencies([array.flow for array in snapshots]):
+                loss = train_step(order[step])
+            step_losses = step_losses.write(step, tf.cast(loss, tf.float32))
+            step += 1
+        return step_losses.stack(), [array.stack() for array in snapshots]
+
+    return segment
+
+
+def _segments(wanted, steps, slots):
+    """Splits an epoch where the snapshots of a segment are full.
+
+    Yields (first, last, recorded steps in between, at most `slots` of them).
+    """
+    recorded = np.unique(np.concatenate([np.empty(0, int), *wanted.values()]))
+    first = 0
+    for begin in range(0, len(recorded), slots):
+        block = recorded[begin : begin + slots].astype(int)
+        last = int(block[-1]) + 1
+        yield first, last, block
+        first = last
+    if first < steps:
+        yield first, steps, recorded[:0].astype(int)
+
+
+def _specifications(training, recorders):
+    """All arrays of the trace: the losses, and those of every recorder."""
+    steps = training.steps_per_epoch
+    arrays = {"losses": ArraySpecification((steps,), "float32")}
+    for name, recorder in recorders.items():
+        for array, specification in recorder.start(training).items():
+            arrays[f"records/{name}/{array}"] = specification
+    return arrays
+
+
+def _by_name(recorders):
+    by_name = {recorder.name: recorder for recorder in recorders}
+    if len(by_name) != len(recorders):
+        raise ValueError(
+            "Every recorder needs a name of its own. "
+            f"Received: {[recorder.name for recorder in recorders]}"
+        )
+    return by_name
+
+
+def _checked_data(model, x, y, loss, epochs, batch_size):
+    if len(getattr(model, "outputs", ())) != 1:
+        raise ValueError(f"The model must have one output. Received: {model!r}")
+    inputs = np.asarray(x, dtype=model.inputs[0].dtype)
+    expected = tuple(model.inputs[0].shape[1:])
+    if inputs.ndim != len(expected) + 1 or any(
+        size not in (None, given) for size, given in zip(expected, inputs.shape[1:])
+    ):
+        raise ValueError(
+            f"Inputs of {model.name!r} must have shape (D, {', '.join(map(str, expected))}"
+            f"). Received: {inputs.shape}"
+        )
+    if not np.isfinite(inputs).all():
+        raise ValueError("The inputs hold NaN or infinite values; remove them first.")
+    if epochs < 1 or not 1 <= batch_size <= len(inputs):
+        raise ValueError(
+            f"There must be at least one epoch, and between 1 and {len(inputs)} examples "
+            f"in a minibatch. Received: epochs={epochs}, batch_size={batch_size}"
+        )
+    targets = inputs if y is x else np.asarray(y)
+    components = int(np.prod(model.outputs[0].shape[1:]))
+    losses.check_targets(loss, targets, len(inputs), components)
+    if targets is not inputs and not np.issubdtype(targets.dtype, np.integer):
+        targets = targets.astype(model.outputs[0].dtype)
+    elif loss == "mse":
+        targets = targets.astype(model.outputs[0].dtype, copy=False)
+    return inputs, targets
+
+
+def _fingerprint(inputs, targets):
+    """SHA-256 of the data, so that a run is never resumed on other data."""
+    arrays = [inputs] if targets is inputs else [inputs, targets]
+    return [
+        hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in arrays
+    ]
+
+
+def _circumstances():
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from a source folder
+            versions[package] = "unknown"
+    return {
+        "versions": versions,
+        "environment": {
+            "platform": platform.platform(),
+            "cores": os.cpu_count(),
+            "devices": [d.name for d in tf.config.list_physical_devices()],
+            "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        },
+    }

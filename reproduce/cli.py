@@ -1,0 +1,208 @@
+"""The command line. Only this module prints."""
+
+import argparse
+import json
+import sys
+import time
+
+import pandas as pd
+from tqdm import tqdm
+
+from reproduce import paths
+from reproduce.tables import ResultsError
+
+
+def main(arguments=None):
+    """Runs `python -m reproduce`; returns the exit code.
+
+    Args:
+        arguments: List of command line arguments. Defaults to those of the process.
+
+    Returns:
+        0, or 1 after an error, whose one sentence went to standard error.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.stage(options)
+    except (ValueError, OSError, NotImplementedError, ResultsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command resumes", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _train(options):
+    from reproduce import tasks
+    from reproduce.train import train
+
+    pairs = _optimizers(options.optimizers, tasks.optimizers(options.task))
+    runs = train(
+        options.scale,
+        options.data,
+        pairs,
+        options.seeds,
+        options.out,
+        options.epochs,
+        options.protocols,
+        dict(options.set),
+        options.data_dir,
+    )
+    rows, start = [], time.perf_counter()
+    for run in runs:
+        seconds, start = time.perf_counter() - start, time.perf_counter()
+        rows.append(
+            {
+                "run": run.directory.name,
+                "status": run.status,
+                "epochs": run.epochs,
+                "first epoch's loss": run.losses[0].mean(),
+                "last epoch's loss": run.losses[-1].mean(),
+                "seconds": round(seconds, 1),
+            }
+        )
+        if not sys.stdout.isatty():
+            print(f"{run.directory}: {run.status}, {seconds:.0f} s", flush=True)
+    _show(pd.DataFrame(rows))
+    print(f"next: python -m reproduce solve {options.out}")
+
+
+def _solve(options):
+    from reproduce.solve import find_run_directories, solve
+
+    for directory in find_run_directories(options.runs):
+        start = time.perf_counter()
+
+        def progress(pairs, name=directory.name):
+            return tqdm(pairs, desc=f"solve {name}", unit="layer", disable=None)
+
+        written = solve(directory, progress)
+        seconds = time.perf_counter() - start
+        print(f"{written[0].parent}: {len(written)} tables, {seconds:.1f} s", flush=True)
+    print(f"next: python -m reproduce figures --runs {options.runs}")
+
+
+def _figures(options):
+    from reproduce import figures
+
+    written = figures.draw(
+        options.numbers or list(figures.FIGURES), options.runs, options.out
+    )
+    for path in written:
+        print(path)
+
+
+def _compare(options):
+    from reproduce import compare
+
+    claims = compare.compare(options.runs)
+    print(compare.markdown(claims))
+    for path in compare.write(claims, options.out):
+        print(path)
+
+
+def _everything(options):
+    _figures(options)
+    _compare(options)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="python -m reproduce",
+        description="Figures and claims of 'Neural Taylor Approximations' (ICML 2017). "
+        "Without a command: draws the figures and judges the claims from saved results.",
+    )
+    _drawing_options(parser)
+    parser.set_defaults(stage=_everything, numbers=[])
+    stages = parser.add_subparsers(title="stages", metavar="STAGE")
+    _add_train(stages)
+    _add_solve(stages)
+    _add_figures(stages)
+    _add_compare(stages)
+    return parser
+
+
+def _add_train(stages):
+    stage = stages.add_parser(
+        "train",
+        help="train the paper's networks and record Taylor rounds",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = stage.add_argument
+    add("--task", default="autoencoder", choices=["autoencoder"], help="which network")
+    add("--scale", default="quick", choices=["quick", "paper"],
+        help="quick: shipped digits, a minute; paper: MNIST, 100 epochs")
+    add("--data", choices=["sample", "mnist"], help="data, instead of the scale's own")
+    add("--data-dir", help="where TFDS keeps its datasets, instead of TFDS_DATA_DIR")
+    add("--optimizers", nargs="+", metavar="NAME[:RATE]",
+        help="adam, rmsprop, sgd, adam_keras, rmsprop_keras; without a rate those of the "
+        "paper; default: the paper's five")
+    add("--seeds", nargs="+", type=int, default=[0], help="seeds of weights and data order")
+    add("--epochs", type=int, help="number of epochs, instead of the scale's own")
+    add("--protocols", nargs="+", help="which of the scale's protocols to record")
+    add("--set", nargs="+", default=[], type=_setting, metavar="OPTION=VALUE",
+        help="change an open choice of the paper, such as output_activation=sigmoid, "
+        "kernel_initializer, use_bias, input_scaling, optimizer_variant")
+    add("--out", default="runs", help="directory of the runs; a killed one is resumed")
+    stage.set_defaults(stage=_train)
+
+
+def _add_solve(stages):
+    stage = stages.add_parser("solve", help="find the Taylor optima of saved runs")
+    stage.add_argument("runs", help="a run, or a directory of runs")
+    stage.set_defaults(stage=_solve)
+
+
+def _add_figures(stages):
+    stage = stages.add_parser("figures", help="draw figures from solved runs")
+    stage.add_argument("numbers", nargs="*", help="numbers of figures; default: all")
+    _drawing_options(stage)
+    stage.set_defaults(stage=_figures)
+
+
+def _add_compare(stages):
+    stage = stages.add_parser("compare", help="judge the paper's claims, one row each")
+    _drawing_options(stage)
+    stage.set_defaults(stage=_compare)
+
+
+def _drawing_options(parser):
+    parser.add_argument(
+        "--runs", default=str(paths.traces()), help="solved runs (default: saved results)"
+    )
+    parser.add_argument(
+        "--out", default=str(paths.figures()), help="directory of the drawings"
+    )
+
+
+def _setting(text):
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise argparse.ArgumentTypeError(f"{text!r} is not OPTION=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _optimizers(names, paper):
+    """[(name, rate)] of "adam" (the paper's rates) or "adam:0.003"."""
+    if not names:
+        return paper
+    pairs = []
+    for text in names:
+        name, _, rate = text.partition(":")
+        base = name.removesuffix("_keras")
+        own = [(name, r) for n, r in paper if n == base]
+        if not own:
+            raise ValueError(
+                f"Optimizers are adam, rmsprop, sgd, adam_keras and rmsprop_keras. "
+                f"Received: {text!r}"
+            )
+        pairs += [(name, float(rate))] if rate else own
+    return pairs
+
+
+def _show(table):
+    print(table.to_string(index=False, float_format=lambda value: f"{value:.5f}"))

@@ -1,0 +1,48 @@
+"""Where the saved results lie and where drawings go: the only place that knows paths."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+# What a run's directory holds; `nta_tf.trace` owns the rest of it.
+CONFIG = "config.json"
+LOSSES = "results/losses.csv"
+REGRET = "results/regret.csv"
+EXPONENTS = "results/exponents.csv"
+
+STYLE = _PACKAGE / "style.mplstyle"
+
+
+def traces():
+    """Directory of the result sets that are committed with the package.
+
+    Returns:
+        A `pathlib.Path`, `reproduce/traces` beside the code.
+
+    Example:
+
+    >>> traces().parts[-2:]
+    ('reproduce', 'traces')
+    """
+    return _PACKAGE / "traces"
+
+
+def repository():
+    """Root of the clone that this package is imported from.
+
+    Returns:
+        A `pathlib.Path`, or `None` when the package was installed as a copy
+        (into `site-packages`), where no clone surrounds it.
+    """
+    root = _PACKAGE.parent
+    return root if (root / "setup.py").is_file() else None
+
+
+def figures():
+    """Default directory of drawn figures.
+
+    Returns:
+        `figures` of the clone, so that redrawing updates the committed
+        figures, or `figures` of the working directory without a clone.
+    """
+    return (repository() or Path.cwd()) / "figures"

@@ -1,0 +1,112 @@
+"""Which rows of the tables a figure or a claim speaks about."""
+
+import re
+
+import numpy as np
+
+from reproduce.tables import ResultsError
+
+
+def rows(table, record, scope, ball=False):
+    """Rows of one record and scope, with or without the ball of Theorem 2.
+
+    Args:
+        table: Frame of `tables.read_regret` or `tables.read_exponents`.
+        record: Name of the record, such as `"figures"`.
+        scope: Name of the scope, such as `"dense_3"`.
+        ball: Whether optima were taken over a ball: a finite `radius`.
+
+    Returns:
+        The rows; none when the scope was not solved.
+
+    Raises:
+        ResultsError: If a run has several finite radii for them.
+    """
+    chosen = table[(table["record"] == record) & (table["scope"] == scope)
+                   & (np.isfinite(table["radius"]) == ball)]
+    key = ["run", "round"] if "round" in table else ["run"]
+    repeated = chosen[chosen.duplicated(key)]
+    if len(repeated):
+        run = repeated.iloc[0]["run"]
+        radii = sorted(set(chosen[chosen["run"] == run]["radius"]))
+        raise ResultsError(
+            f"{run} has several results of record {record}, scope {scope}, with radii "
+            f"{radii}. Solve it with one ball at a time (`python -m reproduce solve {run}`).")
+    return chosen
+
+
+def layers(regret, record):
+    """Names of the layers that a record was solved for.
+
+    Args:
+        regret: Frame of `tables.read_regret`.
+        record: Name of the record.
+
+    Returns:
+        A list such as `["dense_2", "dense_3"]`, in the network's order;
+        neurons and the network as a whole are other scopes.
+    """
+    scopes = regret[regret["record"] == record]["scope"].unique()
+    found = [scope for scope in scopes if re.fullmatch(r"(dense|conv2d)_\d+", scope)]
+    return sorted(found, key=lambda scope: (scope[:4], int(scope.rsplit("_", 1)[1])))
+
+
+def best_sgd(losses):
+    """SGD's best learning rate: the lowest training loss in the final epoch.
+
+    Args:
+        losses: Frame of `tables.read_losses`, of one task.
+
+    Returns:
+        The label, such as `"SGD lr=1.0"`; `None` when no run of SGD finished.
+    """
+    final = final_losses(losses)
+    rates = {label: loss for label, loss in final.items() if label.startswith("SGD")}
+    return min(rates, key=rates.get) if rates else None
+
+
+def final_losses(losses):
+    """Mean training loss of the final epoch of every optimizer, over its seeds.
+
+    Args:
+        losses: Frame of `tables.read_losses`, of one task.
+
+    Returns:
+        A dictionary from label to loss, without optimizers of which a run diverged.
+    """
+    diverged = set(losses[losses["status"] == "diverged"]["optimizer"])
+    finished = losses[~losses["optimizer"].isin(diverged)]
+    last = finished.loc[finished.groupby("run")["epoch"].idxmax()]
+    means = last.groupby("optimizer")["loss"].mean()
+    return {label: float(loss) for label, loss in means.items() if np.isfinite(loss)}
+
+
+def compared(losses, sgd=None):
+    """The three optimizers that Figure 4 compares.
+
+    Args:
+        losses: Frame of `tables.read_losses`, of one task.
+        sgd: Label or learning rate of the run that stands for SGD; the best
+            one by default, since the paper does not say which it shows.
+
+    Returns:
+        A list of labels. Where RMSProp or Adam were trained in their Keras 3
+        variant only, that variant stands in, under its own name.
+
+    Raises:
+        ResultsError: If there is no run of SGD with the rate asked for.
+    """
+    labels = set(losses["optimizer"])
+    found = [label for name in ("RMSProp", "Adam")
+             for label in (name, f"{name} (Keras 3)") if label in labels]
+    chosen = [label for label in found
+              if not (label.endswith(" (Keras 3)") and label.removesuffix(" (Keras 3)") in found)]
+    rates = sorted(label for label in labels if label.startswith("SGD"))
+    if sgd is None:
+        best = best_sgd(losses)
+        return chosen + ([best] if best else rates[:1])  # all diverged: show that
+    wanted = sgd if isinstance(sgd, str) and sgd.startswith("SGD") else f"SGD lr={float(sgd)}"
+    if wanted not in rates:
+        raise ResultsError(f"There is no run of {wanted}; there is {', '.join(rates) or 'none'}. "
+                           "Choose one of those, or train it with `python -m reproduce train`.")
+    return chosen + [wanted]

@@ -1,0 +1,236 @@
+"""Saved results as tidy tables: the only place that reads them from disk."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from reproduce import paths
+
+_IDENTITY = ["set", "task", "scale", "optimizer", "seed", "run"]
+
+_LOSSES = ["epoch", "loss", "last_loss", "status"]
+_REGRET = ["record", "reduction", "scope", "radius", "round", "epoch",
+           "cumulative_loss", "taylor_optimum", "regret", "regret_over_sqrt_n",
+           "gap", "status"]
+_EXPONENTS = ["record", "scope", "radius", "exponent", "low", "high",
+              "first_epoch", "last_epoch", "status"]
+_TEXT = {"record", "reduction", "scope", "status"}
+
+# Learning rates that the paper gives: at these the optimizer's name alone is
+# the label, as in the paper's legends.
+_PAPER_RATES = {"autoencoder": {"adam": 0.01, "rmsprop": 0.001},
+                "convnet": {"adam": 0.0002, "rmsprop": 0.0005}}
+_NAMES = {"adam": "Adam", "rmsprop": "RMSProp", "sgd": "SGD"}
+
+_SHARED = ["scale", "data", "epochs", "batch_size", "protocol"]
+
+
+class ResultsError(Exception):
+    """Saved results are missing, damaged or do not belong together."""
+
+
+def optimizer_label(task, name, learning_rate):
+    """Name of an optimizer as it stands in the paper's legends.
+
+    Args:
+        task: `"autoencoder"` or `"convnet"`.
+        name: `"adam"`, `"rmsprop"` or `"sgd"`; with `_keras` appended, the
+            variant of Keras 3.
+        learning_rate: Learning rate, part of the label for SGD and wherever
+            it differs from the paper's.
+
+    Returns:
+        The label.
+
+    Examples:
+
+    >>> optimizer_label("autoencoder", "adam", 0.01)
+    'Adam'
+    >>> optimizer_label("autoencoder", "sgd", 1)
+    'SGD lr=1.0'
+    >>> optimizer_label("autoencoder", "rmsprop_keras", 0.001)
+    'RMSProp (Keras 3)'
+    """
+    base = name.removesuffix("_keras")
+    label = _NAMES.get(base, base)
+    rate = float(learning_rate)
+    if _PAPER_RATES.get(task, {}).get(base) != rate:
+        label += f" lr={rate}"
+    return label + (" (Keras 3)" if name.endswith("_keras") else "")
+
+
+def find_runs(root):
+    """All runs below a directory.
+
+    Args:
+        root: Directory that holds runs at any depth, or is a run itself.
+
+    Returns:
+        A frame with one row a run: `set` (the directories between `root` and
+        the run without the task's own, `""` when there are none), `task`,
+        `scale`, `optimizer` (label), `seed`, `run` (path as text) and
+        `config` (the whole of `config.json`).
+
+    Raises:
+        ResultsError: If there is no run, or a `config.json` cannot be read.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise ResultsError(
+            f"There is no directory '{root}'. Give one that holds runs, or make it with "
+            f"`python -m reproduce train --out {root}`.")
+    rows = [_read_run(root, directory) for directory in sorted(_run_directories(root))]
+    if not rows:
+        raise ResultsError(
+            f"'{root}' holds no run (no {paths.CONFIG} at any depth). Make some with "
+            f"`python -m reproduce train --out {root}`.")
+    return pd.DataFrame(rows)
+
+
+def read_losses(runs):
+    """Training losses, one row an epoch of a run (Figure 6).
+
+    Args:
+        runs: Directory of runs, or the frame that `find_runs` gave.
+
+    Returns:
+        A frame with `set`, `task`, `scale`, `optimizer`, `seed`, `run` and
+        the columns `epoch`, `loss`, `last_loss`, `status`.
+
+    Raises:
+        ResultsError: If a run's table is missing or damaged.
+    """
+    return _read(runs, paths.LOSSES, _LOSSES)
+
+
+def read_regret(runs):
+    """Cumulative losses, Taylor optima and regret (Figure 4).
+
+    Args:
+        runs: Directory of runs, or the frame that `find_runs` gave.
+
+    Returns:
+        A frame with `set`, `task`, `scale`, `optimizer`, `seed`, `run` and
+        one row a (record, scope, radius, checkpoint round): `record`,
+        `reduction`, `scope`, `radius`, `round`, `epoch`, `cumulative_loss`,
+        `taylor_optimum`, `regret`, `regret_over_sqrt_n`, `gap`, `status`.
+
+    Raises:
+        ResultsError: If a run's table is missing or damaged, or `round` is
+            not the number N of rounds by which regret is normalised.
+    """
+    table = _read(runs, paths.REGRET, _REGRET)
+    expected = table["regret"] / np.sqrt(table["round"])
+    wrong = ~np.isclose(table["regret_over_sqrt_n"], expected, rtol=1e-4, atol=1e-12,
+                        equal_nan=True)
+    if wrong.any():
+        row = table[wrong].iloc[0]
+        raise ResultsError(
+            f"{Path(row['run'], paths.REGRET)}: regret_over_sqrt_n is "
+            f"{row['regret_over_sqrt_n']:.6g} at round {row['round']}, but regret divided by "
+            f"the root of the round is {expected[wrong].iloc[0]:.6g}. Write the table "
+            f"again with `python -m reproduce solve {row['run']}`.")
+    return table
+
+
+def read_exponents(runs):
+    """Growth exponents of regret with their bootstrap intervals (Theorem 2).
+
+    Args:
+        runs: Directory of runs, or the frame that `find_runs` gave.
+
+    Returns:
+        A frame with `set`, `task`, `scale`, `optimizer`, `seed`, `run` and
+        one row a (record, scope, radius): `record`, `scope`, `radius`,
+        `exponent`, `low`, `high`, `first_epoch`, `last_epoch`, `status`.
+
+    Raises:
+        ResultsError: If a run's table is missing or damaged.
+    """
+    return _read(runs, paths.EXPONENTS, _EXPONENTS)
+
+
+def require_one_protocol(runs):
+    """Checks that the runs of each task can share a figure.
+
+    Args:
+        runs: Frame that `find_runs` gave.
+
+    Raises:
+        ResultsError: If runs of one task differ in scale, data, epochs,
+            batch size, protocol or records, so that a comparison would mix
+            two experiments, or if one run is there twice.
+    """
+    advice = "Put them into directories of their own, or name one with --runs."
+    for task, group in runs.groupby("task"):
+        first = group.iloc[0]
+        for _, other in group.iterrows():
+            for key, value in _shared(first["config"]).items():
+                found = _shared(other["config"])[key]
+                if value != found:
+                    raise ResultsError(
+                        f"Runs of one figure must share their {key}, but for the {task} "
+                        f"'{first['run']}' has {value} and '{other['run']}' has {found}. {advice}")
+        twice = group[group.duplicated(["optimizer", "seed"], keep=False)]
+        if len(twice):
+            raise ResultsError(
+                f"'{twice.iloc[0]['run']}' and '{twice.iloc[1]['run']}' are both seed "
+                f"{twice.iloc[0]['seed']} of {twice.iloc[0]['optimizer']}. {advice}")
+
+
+def _shared(config):
+    """What runs must share to appear in one figure."""
+    records = {name: (options.get("reduction"), options.get("schedule"))
+               for name, options in config.get("records", {}).items()}
+    return {**{key: config.get(key) for key in _SHARED}, "records": records}
+
+
+def _run_directories(root):
+    for directory, children, files in os.walk(root):
+        if paths.CONFIG in files:
+            children.clear()  # A run's trace holds thousands of files, none of them a run.
+            yield Path(directory)
+
+
+def _read_run(root, directory):
+    path = directory / paths.CONFIG
+    try:
+        config = json.loads(path.read_text())
+        config |= config.get("metadata", {})  # what `reproduce train` says of a run
+        task, optimizer = config["task"], config["optimizer"]
+        label = optimizer_label(task, optimizer["name"], optimizer["learning_rate"])
+        between = [part for part in directory.relative_to(root).parts[:-1] if part != task]
+        return {"set": "/".join(between), "task": task, "scale": config["scale"],
+                "optimizer": label, "seed": config["seed"], "run": str(directory),
+                "config": config}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ResultsError(
+            f"{path} does not describe a run ({type(error).__name__}: {error}). Train the run "
+            f"again with `python -m reproduce train`, or take the file away.") from error
+
+
+def _read(runs, name, columns):
+    runs = runs if isinstance(runs, pd.DataFrame) else find_runs(runs)
+    tables = [_read_table(run, name, columns) for _, run in runs.iterrows()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _read_table(run, name, columns):
+    path = Path(run["run"], name)
+    remedy = f"Write it with `python -m reproduce solve {run['run']}`."
+    if not path.is_file():
+        raise ResultsError(f"{path} is missing. {remedy}")
+    try:
+        table = pd.read_csv(path)
+        missing = [column for column in columns if column not in table]
+        if missing:
+            raise ValueError(f"no column {', '.join(missing)}")
+        numbers = [column for column in columns if column not in _TEXT]
+        table[numbers] = table[numbers].apply(pd.to_numeric)
+    except (OSError, ValueError, TypeError) as error:  # pandas' parser errors are ValueErrors
+        raise ResultsError(f"{path} is damaged ({error}). {remedy}") from error
+    identity = pd.DataFrame({key: [run[key]] * len(table) for key in _IDENTITY})
+    return pd.concat([identity, table[columns]], axis="columns")

@@ -1,0 +1,138 @@
+"""Tables are tidy, and what is wrong with a file is said in one sentence."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from reproduce import tables
+from reproduce.tables import ResultsError
+
+
+def test_runs_are_found_at_any_depth(tmp_path, write):
+    write(tmp_path / "autoencoder" / "linear", "adam_seed0", "adam", 0.01)
+    write(tmp_path / "autoencoder" / "sigmoid", "sgd_seed1", "sgd", 1.0, seed=1)
+    runs = tables.find_runs(tmp_path)
+    assert runs["set"].tolist() == ["linear", "sigmoid"]
+    assert runs["optimizer"].tolist() == ["Adam", "SGD lr=1.0"]
+    assert runs["seed"].tolist() == [0, 1]
+
+
+def test_a_run_is_its_own_root(tmp_path, write):
+    run = write(tmp_path, "adam_seed0", "adam", 0.01)
+    assert tables.find_runs(run)["run"].tolist() == [str(run)]
+
+
+def test_nothing_inside_a_run_is_taken_for_a_run(tmp_path, write):
+    run = write(tmp_path, "adam_seed0", "adam", 0.01)
+    (run / "trace.zarr").mkdir()
+    (run / "trace.zarr" / "config.json").write_text("{}")
+    assert len(tables.find_runs(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("task, name, rate, label", [
+    ("autoencoder", "adam", 0.01, "Adam"),
+    ("convnet", "adam", 0.0002, "Adam"),
+    ("autoencoder", "adam", 0.001, "Adam lr=0.001"),
+    ("autoencoder", "rmsprop_keras", 0.001, "RMSProp (Keras 3)"),
+    ("autoencoder", "sgd", 1, "SGD lr=1.0"),
+])
+def test_labels_are_those_of_the_paper(task, name, rate, label):
+    assert tables.optimizer_label(task, name, rate) == label
+
+
+def test_every_table_has_one_row_a_saved_row(tmp_path, write_set):
+    root = write_set(tmp_path, seeds=(0, 1))
+    losses, regret = tables.read_losses(root), tables.read_regret(root)
+    exponents = tables.read_exponents(root)
+    assert len(losses) == 10 * 100
+    assert len(regret) == 10 * 100 * 5 * 2
+    assert len(exponents) == 10 * 5 * 2
+    for table in (losses, regret, exponents):
+        assert {"task", "scale", "optimizer", "seed"} <= set(table.columns)
+        assert set(table["seed"]) == {0, 1}
+    assert (regret["radius"] == float("inf")).all()
+
+
+@pytest.mark.parametrize("name, read", [
+    ("losses.csv", tables.read_losses),
+    ("regret.csv", tables.read_regret),
+    ("exponents.csv", tables.read_exponents),
+])
+@pytest.mark.parametrize("damage", ["missing", "empty", "binary", "column", "text"])
+def test_a_missing_or_damaged_file_is_named_with_its_remedy(tmp_path, write, name, read, damage):
+    run = write(tmp_path, "adam_seed0", "adam", 0.01)
+    path = run / "results" / name
+    number = {"losses.csv": "loss", "regret.csv": "regret", "exponents.csv": "exponent"}[name]
+    table = pd.read_csv(path)
+    if damage == "missing":
+        path.unlink()
+    elif damage == "empty":
+        path.write_text("")
+    elif damage == "binary":
+        path.write_bytes(b"\x00\xff\xfe\x80" * 50)
+    elif damage == "column":
+        table.drop(columns=number).to_csv(path, index=False)
+    else:
+        table[number] = "many"
+        table.to_csv(path, index=False)
+    with pytest.raises(ResultsError) as error:
+        read(tmp_path)
+    assert str(path) in str(error.value)
+    assert f"python -m reproduce solve {run}" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_regret_normalised_by_something_else_is_refused(tmp_path, write):
+    run = write(tmp_path, "adam_seed0", "adam", 0.01)
+    path = run / "results" / "regret.csv"
+    table = pd.read_csv(path)
+    table["round"] *= 937
+    table.to_csv(path, index=False)
+    with pytest.raises(ResultsError, match="root of the round"):
+        tables.read_regret(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"task": "autoencoder"}', '{"optimizer": 3}'])
+def test_a_foreign_config_is_refused(tmp_path, write, text):
+    run = write(tmp_path, "adam_seed0", "adam", 0.01)
+    (run / "config.json").write_text(text)
+    with pytest.raises(ResultsError, match="config.json does not describe a run"):
+        tables.find_runs(tmp_path)
+
+
+def test_an_absent_or_empty_directory_is_named(tmp_path):
+    with pytest.raises(ResultsError, match="There is no directory"):
+        tables.find_runs(tmp_path / "nowhere")
+    with pytest.raises(ResultsError, match="holds no run"):
+        tables.find_runs(tmp_path)
+
+
+def test_runs_of_two_protocols_are_not_mixed(tmp_path, write):
+    write(tmp_path, "adam_seed0", "adam", 0.01)
+    write(tmp_path, "adam_seed1", "adam", 0.01, seed=1,
+          protocol={"output_activation": "sigmoid"})
+    with pytest.raises(ResultsError, match="share their protocol"):
+        tables.require_one_protocol(tables.find_runs(tmp_path))
+
+
+def test_runs_of_two_schedules_are_not_mixed(tmp_path, write):
+    write(tmp_path, "adam_seed0", "adam", 0.01)
+    write(tmp_path, "sgd_seed0", "sgd", 1.0,
+          records={"figures": {"reduction": "batch_mean", "schedule": "2 an epoch"}})
+    with pytest.raises(ResultsError, match="share their records"):
+        tables.require_one_protocol(tables.find_runs(tmp_path))
+
+
+def test_the_same_run_twice_is_refused(tmp_path, write):
+    write(tmp_path, "one", "adam", 0.01)
+    write(tmp_path, "two", "adam", 0.01)
+    with pytest.raises(ResultsError, match="one' and .*two' are both seed 0 of Adam"):
+        tables.require_one_protocol(tables.find_runs(tmp_path))
+
+
+def test_drawing_does_not_import_tensorflow():
+    code = ("import sys, reproduce.figures, reproduce.compare; "
+            "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'nta_tf')))")
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
