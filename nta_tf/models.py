@@ -23,8 +23,8 @@ def autoencoder(
 ):
     """The fully connected autoencoder of the paper.
 
-    Dense 784-50-30-20-30-50-784 with rectifiers on all layers but the last (section 2.4 and appendix
-    A5). The layers are named `dense_1` to `dense_6`. What the paper leaves open is an option.
+    Dense 784-50-30-20-30-50-784 with rectifiers on all layers but the last (section 2.4 and
+    appendix A5). The layers are named `dense_1` to `dense_6`. What the paper leaves open is an option.
 
     Args:
         seed: A non-negative integer that determines all weights.
@@ -211,7 +211,8 @@ def _check_images(input_shape, kernel_size, padding, pool_size):
     _check_sizes("input_shape", input_shape)
     if len(input_shape) != 3:
         raise ValueError(
-            f"The input shape must be (height, width, channels). Received: input_shape={input_shape}"
+            "The input shape must be (height, width, channels). "
+            f"Received: input_shape={input_shape}"
         )
     if padding not in ("same", "valid"):
         raise ValueError(f"The padding must be 'same' or 'valid'. Received: padding={padding!r}")

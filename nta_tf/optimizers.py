@@ -1,9 +1,9 @@
 """The paper's optimizers, with the semantics they had in the TensorFlow of 2016.
 
 Keras has since changed constants that matter here: its RMSprop starts the mean square at zero and
-not at one, so that its first steps are hundreds of times larger, and its epsilons differ. Cumulative
-loss, regret and exploration all count from the first step, so the old variants are the default and
-the new ones carry the suffix `_keras`.
+not at one, so that its first steps are hundreds of times larger, and its epsilons differ.
+Cumulative loss, regret and exploration all count from the first step, so the old variants are the
+default and the new ones carry the suffix `_keras`.
 """
 
 import keras
@@ -228,6 +228,7 @@ def get(name, learning_rate=None):
         return _OPTIMIZERS[name]()
     if isinstance(learning_rate, (int, float)) and not 0 < learning_rate < float("inf"):
         raise ValueError(
-            f"The learning rate must be positive and finite. Received: learning_rate={learning_rate}"
+            "The learning rate must be positive and finite. "
+            f"Received: learning_rate={learning_rate}"
         )
     return _OPTIMIZERS[name](learning_rate=learning_rate)

@@ -102,10 +102,7 @@ class Run:
             group = zarr.open_group(str(directory / "trace.zarr"), mode="r+")
             group["losses"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RunDirectoryError(
-                f"{directory} is a damaged run ({type(error).__name__}: {error}); move it "
-                "away and train again."
-            ) from error
+            raise damaged(directory, error) from error
         return cls(directory, config, progress, group)
 
     @property
@@ -188,6 +185,14 @@ def as_run(run_or_directory):
     if isinstance(run_or_directory, Run):
         return run_or_directory
     return Run.open(run_or_directory)
+
+
+def damaged(directory, error):
+    """The error to raise when a run directory cannot be read."""
+    return RunDirectoryError(
+        f"{directory} is a damaged run ({type(error).__name__}: {error}); move it away and "
+        "train again."
+    )
 
 
 def unwritable(directory, error):

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from nta_tf import losses, optimizers
 from nta_tf.recorders.base import ArraySpecification, Rounds, Training
-from nta_tf.trace import Run, unwritable
+from nta_tf.trace import Run, damaged, unwritable
 
 _PACKAGES = ("nta_tf", "tensorflow", "keras", "numpy", "zarr")
 
@@ -85,8 +85,8 @@ def train(
     recorders = _by_name(recorders)
     arrays = _specifications(training, recorders)
     config = {
-        "model": {"name": model.name, "layers": model.get_config()["layers"]},
-        "optimizer": keras.optimizers.serialize(optimizer),
+        "model": _model_config(model),
+        "optimizer": _without_name(keras.optimizers.serialize(optimizer)),
         "loss": loss,
         "epochs": epochs,
         "batch_size": batch_size,
@@ -251,7 +251,10 @@ class _Loop:
     def _restore(self, run):
         if run.directory is not None and run.progress["checkpoint"]:
             path = str(run.directory / run.progress["checkpoint"])
-            self.checkpoint.read(path).assert_existing_objects_matched()
+            try:
+                self.checkpoint.read(path).assert_existing_objects_matched()
+            except (tf.errors.OpError, AssertionError, ValueError) as error:
+                raise damaged(run.directory, error) from error
 
 
 def _compile_segment(training, optimizer, x, y, slots, jit_compile):
@@ -363,6 +366,22 @@ def _checked_data(model, x, y, loss, epochs, batch_size):
     elif loss == "mse":
         targets = targets.astype(model.outputs[0].dtype, copy=False)
     return inputs, targets
+
+
+def _model_config(model):
+    """What the model is, without the names that Keras counts up in a process."""
+    return [
+        {
+            **_without_name(keras.layers.serialize(layer)),
+            "weights": [[w.path, list(w.shape), w.dtype] for w in layer.weights],
+        }
+        for layer in model.layers
+    ]
+
+
+def _without_name(serialized):
+    config = {k: v for k, v in serialized["config"].items() if k != "name"}
+    return {"class_name": serialized["class_name"], "config": config}
 
 
 def _fingerprint(inputs, targets):

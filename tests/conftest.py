@@ -44,7 +44,7 @@ def rng(seed):
 
 @pytest.fixture(scope="session")
 def shared_data():
-    """The directory of datasets prepared for offline use; tests that need it are skipped without."""
+    """The directory of datasets prepared for offline use; without it, tests that need it skip."""
     default = _REPOSITORY.parent / "shared" / "data"
     directory = pathlib.Path(os.environ.get("NTA_TF_SHARED_DATA", default))
     if not (directory / "tfds").is_dir():

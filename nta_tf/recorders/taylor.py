@@ -88,14 +88,15 @@ class TaylorRounds(Recorder):
 
     def rounds_at_once(self):
         """As many rounds as keep the largest tensor of a block below 64 MiB."""
-        layers = self._chain.layers
-        widths = [layer.units for layer in layers]
-        rows = widths[-1]
-        if self._chain.activations[-1] is None and len(widths) > 1:
-            rows = widths[-2] if self.reduction == "batch_mean" else 1
-        elif self.reduction == "per_example" and len(widths) > 1:
-            rows = max(1, widths[-2])
-        largest = max(rows * max(widths), max(widths[:-1], default=1) ** 2)
+        widths = [layer.units for layer in self._chain.layers]
+        hidden = max(widths[:-1], default=1)
+        linear = self._chain.activations[-1] is None
+        largest = max(hidden**2, widths[-1])  # S_l and f of an example
+        if self.reduction == "batch_mean":
+            rows = widths[-2] if linear and len(widths) > 1 else widths[-1]
+            largest = max(largest, rows * hidden)  # U_l or J_l of an example
+        elif not linear:
+            largest = max(largest, hidden * widths[-1])  # W_L D_L of an example
         examples = self._training.batch_size
         return int(np.clip(_BLOCK_BYTES // (4 * examples * largest), 1, 32))
 

@@ -2,7 +2,8 @@
 
     python nta_tf/sample/make_sample.py --data-dir DIRECTORY [--out FILE]
 
-DIRECTORY is where TensorFlow Datasets has prepared MNIST. The same MNIST and seed give the same arrays.
+DIRECTORY is where TensorFlow Datasets has prepared MNIST. The same MNIST and seed give the same
+arrays.
 """
 
 import argparse

@@ -1,0 +1,172 @@
+"""The closed form against numpy.linalg.lstsq and an independent constrained solver."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.optimize
+
+import nta_tf as nta
+from nta_tf.solvers import Quadratic, Status, minimize_on_balls, minimize_quadratic
+
+SHAPES = {
+    "tall": (30, 6, 6),
+    "wide": (4, 9, 4),
+    "square": (7, 7, 7),
+    "tall, rank deficient": (30, 6, 3),
+    "wide, rank deficient": (5, 9, 2),
+    "zero": (5, 4, 0),
+}
+
+
+@pytest.fixture(params=SHAPES, ids=lambda name: name.replace(" ", "-"))
+def problem(request, rng):
+    """(rows, right side, rank) of a least-squares problem, and its quadratic."""
+    count, size, rank = SHAPES[request.param]
+    rows = rng.normal(size=(count, rank)) @ rng.normal(size=(rank, size))
+    right = rng.normal(size=count)
+    quadratic = Quadratic((rows.T @ rows)[None], -(rows.T @ right)[None], right @ right)
+    return rows, right, rank, quadratic
+
+
+def test_equals_lstsq(problem):
+    rows, right, rank, quadratic = problem
+    optimum = minimize_quadratic(quadratic, np.zeros((1, rows.shape[1])))
+    expected = np.linalg.lstsq(rows, right, rcond=None)[0]
+    np.testing.assert_allclose(optimum.weights[0], expected, atol=1e-7)
+    residual = np.sum((rows @ expected - right) ** 2)
+    assert optimum.loss == pytest.approx(residual, abs=1e-9)
+    assert optimum.rank == rank
+    full = rank == rows.shape[1]
+    assert optimum.status is (Status.OPTIMAL if full else Status.RANK_DEFICIENT)
+    assert 0 <= optimum.gap < 1e-8
+
+
+def test_minimiser_is_the_one_closest_to_the_centre(problem, rng):
+    rows, right, _, quadratic = problem
+    centre = rng.normal(size=(1, rows.shape[1]))
+    optimum = minimize_quadratic(quadratic, centre)
+    shift = np.linalg.lstsq(rows, right - rows @ centre[0], rcond=None)[0]
+    np.testing.assert_allclose(optimum.weights, centre + shift, atol=1e-7)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_ball_equals_an_independent_solver(problem, rng, share):
+    rows, right, rank, quadratic = problem
+    size = rows.shape[1]
+    centre = rng.normal(size=(1, size))
+    free = minimize_quadratic(quadratic, centre)
+    radius = share * np.linalg.norm(free.weights - centre)
+    optimum = minimize_quadratic(quadratic, centre, radius)
+    found = scipy.optimize.minimize(
+        lambda v: np.sum((rows @ v - right) ** 2),
+        centre[0],
+        jac=lambda v: 2 * rows.T @ (rows @ v - right),
+        constraints={
+            "type": "ineq",
+            "fun": lambda v: radius**2 - np.sum((v - centre[0]) ** 2),
+            "jac": lambda v: -2 * (v - centre[0]),
+        },
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 1000},
+    )
+    assert np.linalg.norm(optimum.weights - centre) <= radius * (1 + 1e-9)
+    assert optimum.loss <= found.fun + 1e-7
+    assert optimum.loss == pytest.approx(found.fun, rel=1e-5, abs=1e-7)
+    assert optimum.gap < 1e-7 * (1 + optimum.loss)
+    if rank:
+        assert optimum.status is Status.ON_BALL
+
+
+def test_ball_that_holds_the_minimum_changes_nothing(problem):
+    rows, *_, quadratic = problem
+    centre = np.zeros((1, rows.shape[1]))
+    free = minimize_quadratic(quadratic, centre)
+    radius = 1.01 * np.linalg.norm(free.weights) + 1e-9
+    inside = minimize_quadratic(quadratic, centre, radius)
+    np.testing.assert_array_equal(free.weights, inside.weights)
+    assert inside.status is free.status
+
+
+def test_radius_zero_is_the_centre(problem, rng):
+    rows, right, _, quadratic = problem
+    centre = rng.normal(size=(1, rows.shape[1]))
+    optimum = minimize_quadratic(quadratic, centre, 0.0)
+    np.testing.assert_array_equal(optimum.weights, centre)
+    assert optimum.loss == pytest.approx(np.sum((rows @ centre[0] - right) ** 2))
+
+
+def test_gap_bounds_the_distance_to_the_minimum(problem, rng):
+    """The certificate holds at any point of the ball, not only at the solver's."""
+    rows, _, _, quadratic = problem
+    centre = np.zeros((1, rows.shape[1]))
+    minimum = minimize_quadratic(quadratic, centre, radius=0.7).loss
+    for _ in range(20):
+        point = rng.normal(size=centre.shape)
+        point *= 0.7 * rng.uniform() / np.linalg.norm(point)
+        gap = nta.solvers.frank_wolfe_gap(quadratic.slope(point), point - centre, 0.7)
+        assert quadratic.value(point) - gap <= minimum + 1e-9
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("radius", [math.inf, 0.4])
+def test_blocks_equal_one_block_diagonal_problem(rng, shared, radius):
+    blocks, size = 5, 3
+    factors = rng.normal(size=(1 if shared else blocks, 4, size))
+    hessian = np.einsum("bki,bkj->bij", factors, factors)
+    gradient, centre = rng.normal(size=(2, blocks, size))
+    together = np.zeros((blocks, size, blocks, size))
+    for block in range(blocks):
+        together[block, :, block] = hessian[0 if shared else block]
+    together = together.reshape(blocks * size, blocks * size)[None]
+    separate = minimize_quadratic(Quadratic(hessian, gradient, 3.0), centre, radius)
+    joint = minimize_quadratic(
+        Quadratic(together, gradient.reshape(1, -1), 3.0), centre.reshape(1, -1), radius
+    )
+    np.testing.assert_allclose(separate.weights.reshape(-1), joint.weights[0], atol=1e-8)
+    assert separate.loss == pytest.approx(joint.loss, abs=1e-9)
+    assert separate.status is joint.status
+
+
+def test_cut_off_ignores_directions_that_are_rounding():
+    """An eigenvalue below p * precision, or below the noise that H shows, is not curvature."""
+    slope = np.array([[0.0, 1e-12, 0.0]])
+    for small, precision, rank in ((1e-16, 2.3e-16, 1), (1e-9, 2.3e-16, 2), (1e-9, 1e-8, 1)):
+        hessian = np.diag([1.0, small, 0.0])[None]
+        optimum = minimize_quadratic(
+            Quadratic(hessian, slope, 1.0, precision), np.zeros((1, 3))
+        )
+        assert optimum.rank == rank
+    noisy = np.diag([1.0, 1e-7, -1e-7])[None]
+    assert minimize_quadratic(Quadratic(noisy, slope, 1.0), np.zeros((1, 3))).rank == 1
+
+
+def test_several_radii_from_one_decomposition(problem):
+    rows, *_, quadratic = problem
+    centre = np.zeros((1, rows.shape[1]))
+    radii = [0.1, 0.2, math.inf]
+    together = minimize_on_balls(quadratic, centre, radii)
+    for radius, optimum in zip(radii, together):
+        assert optimum.loss == minimize_quadratic(quadratic, centre, radius).loss
+    assert together[0].loss >= together[1].loss >= together[2].loss
+
+
+def test_non_finite_problem_is_a_status():
+    quadratic = Quadratic(np.full((1, 2, 2), np.nan), np.zeros((1, 2)), 0.0)
+    optimum = minimize_quadratic(quadratic, np.zeros((1, 2)))
+    assert optimum.status is Status.NON_FINITE and not optimum.status.solved
+    assert math.isnan(optimum.loss)
+
+
+def test_every_status_has_a_message_for_a_person():
+    assert all(status.value.endswith(".") for status in Status)
+
+
+def test_wrong_input_ends_in_one_sentence():
+    quadratic = Quadratic(np.eye(2)[None], np.zeros((1, 2)), 0.0)
+    with pytest.raises(ValueError, match=r"shape \(1, 2\).*\(1, 3\)"):
+        minimize_quadratic(quadratic, np.zeros((1, 3)))
+    with pytest.raises(ValueError, match="not be negative.*-1"):
+        minimize_quadratic(quadratic, np.zeros((1, 2)), radius=-1)
+    with pytest.raises(ValueError, match="finite.*inf"):
+        nta.solvers.frank_wolfe_gap(np.ones(2), np.ones(2), math.inf)
