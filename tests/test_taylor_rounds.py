@@ -68,7 +68,7 @@ def test_optimum_equals_lstsq_on_the_stacked_problem(name, reduction, schedule, 
             assert row.round == len(rounds)
             expected, _ = taylor_optimum(rounds, index, reduction)
             assert row.taylor_optimum == pytest.approx(
-                expected, rel=1e-8, abs=1e-10
+                expected, rel=1e-8, abs=1e-9
             )
             incurred = [kept[-1] for kept in keep.rounds[: row.round]]
             assert row.cumulative_loss == pytest.approx(sum(incurred), rel=1e-6)
@@ -91,7 +91,7 @@ def test_neuron_optimum_equals_lstsq(name, reduction, schedule, seed):
             table = nta.regret(run, (layer, neuron), radius=math.inf)
             expected, _ = taylor_optimum(rounds, index, reduction, neuron)
             found = table["taylor_optimum"].iloc[-1]
-            assert found == pytest.approx(expected, rel=1e-8, abs=1e-10)
+            assert found == pytest.approx(expected, rel=1e-8, abs=1e-9)
         assert table.equals(nta.regret(run, f"{layer}:{neuron}", radius=math.inf))
 
 

@@ -80,6 +80,8 @@ class TaylorRounds(Recorder):
             raise ValueError("bias=True needs layers with biases.")
         self._forms = {layer: self._make_form(layer) for layer in self.layers}
         self._accumulate = tf.function(self._increments, reduce_retracing=True)
+        # XLA is faster but compiles every shape anew: it takes the full blocks.
+        self._accumulate_full = tf.function(self._increments, jit_compile=True)
         return self._specifications()
 
     def steps(self, epoch):
@@ -108,7 +110,9 @@ class TaylorRounds(Recorder):
         weights = {
             layer.name: self._weights_of(layer, rounds) for layer in self._chain.layers
         }
-        increments = self._accumulate(weights, rounds.inputs, rounds.targets)
+        full = len(rounds.steps) == self.rounds_at_once()
+        accumulate = self._accumulate_full if full else self._accumulate
+        increments = accumulate(weights, rounds.inputs, rounds.targets)
         if self._totals is None:
             self._totals = {
                 name: [value] if self._is_list(name) else value
