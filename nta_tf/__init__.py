@@ -9,6 +9,7 @@ from nta_tf import (
     losses,
     models,
     optimizers,
+    recorders,
     schedules,
     solvers,
     training,
@@ -19,3 +20,27 @@ from nta_tf.recorders import Recorder, TaylorRounds
 from nta_tf.regret import GrowthExponent, growth_exponent, regret
 from nta_tf.trace import Run, RunDirectoryError
 from nta_tf.training import train
+
+__all__ = [
+    "GrowthExponent",
+    "Linearization",
+    "Protocol",
+    "Recorder",
+    "Run",
+    "RunDirectoryError",
+    "TaylorRounds",
+    "data",
+    "growth_exponent",
+    "linearization",
+    "linearize",
+    "losses",
+    "models",
+    "optimizers",
+    "recorders",
+    "regret",
+    "schedules",
+    "solvers",
+    "taylor_loss",
+    "train",
+    "training",
+]

@@ -46,6 +46,7 @@ def _train(options):
         options.out,
         options.epochs,
         options.protocols,
+        options.layers,
         dict(options.set),
         options.data_dir,
     )
@@ -141,6 +142,7 @@ def _add_train(stages):
     add("--seeds", nargs="+", type=int, default=[0], help="seeds of weights and data order")
     add("--epochs", type=int, help="number of epochs, instead of the scale's own")
     add("--protocols", nargs="+", help="which of the scale's protocols to record")
+    add("--layers", nargs="+", help="which layers to record, instead of the scale's own")
     add("--set", nargs="+", default=[], type=_setting, metavar="OPTION=VALUE",
         help="change an open choice of the paper, such as output_activation=sigmoid, "
         "kernel_initializer, use_bias, input_scaling, optimizer_variant")

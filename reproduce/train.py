@@ -15,6 +15,7 @@ def train(
     out="runs",
     epochs=None,
     protocols=None,
+    layers=None,
     options=None,
     data_dir=None,
 ):
@@ -28,6 +29,7 @@ def train(
         out: Directory in which each run gets its own.
         epochs: Number of epochs, instead of the scale's own.
         protocols: Names of the scale's protocols to record. Defaults to all of them.
+        layers: Names of the layers to record, instead of the scale's own.
         options: Changes of the protocol's training options, such as
             `{"output_activation": "sigmoid"}`.
         data_dir: Where TFDS keeps its datasets; see `nta.data.load`.
@@ -52,7 +54,9 @@ def train(
                 epochs=epochs or chosen.epochs,
                 batch_size=tasks.BATCH_SIZE,
                 seed=seed,
-                recorders=[protocol.recorder(chosen.layers) for protocol in recorded],
+                recorders=[
+                    protocol.recorder(layers or chosen.layers) for protocol in recorded
+                ],
                 directory=pathlib.Path(out, f"{name}_{learning_rate:g}_seed{seed}"),
                 metadata={
                     "task": "autoencoder",
@@ -79,6 +83,10 @@ def _model(protocol, seed):
 
 def _protocols(scale, names, options):
     known = {protocol.name: protocol for protocol in scale.protocols}
+    open_choices = list(scale.protocols[0].training_options())
+    wrong = [option for option in options if option not in open_choices]
+    if wrong:
+        raise ValueError(f"Open choices of training are {open_choices}. Received: {wrong}")
     unknown = [name for name in names or () if name not in known]
     if unknown:
         raise ValueError(f"Protocols of this scale are {list(known)}. Received: {unknown}")

@@ -32,6 +32,7 @@ class Evaluation:
 
     Attributes:
         layer_inputs: x_{l-1}, each (..., B, p_{l-1}).
+        preactivations: a_l, each (..., B, p_l).
         slopes: s_l'(a_l), the diagonals of D_l, each (..., B, p_l); None where s_l is the
             identity.
         kernels: W_l, each (..., p_{l-1}, p_l).
@@ -39,6 +40,7 @@ class Evaluation:
     """
 
     layer_inputs: list
+    preactivations: list
     slopes: list
     kernels: list
     outputs: tf.Tensor
@@ -86,15 +88,18 @@ class DenseChain:
         Returns:
             An `Evaluation`.
         """
-        layer_inputs, slopes = [], []
+        layer_inputs, preactivations, slopes = [], [], []
         for kernel, bias, activation in zip(kernels, biases, self.activations):
             layer_inputs.append(inputs)
             preactivation = tf.matmul(inputs, kernel)
             if bias is not None:
                 preactivation += bias[..., tf.newaxis, :]
+            preactivations.append(preactivation)
             inputs, slope = _activate(activation, preactivation)
             slopes.append(slope)
-        return Evaluation(layer_inputs, slopes, list(kernels), inputs)
+        return Evaluation(
+            layer_inputs, preactivations, slopes, list(kernels), inputs
+        )
 
 
 def find_chain(tapped):

@@ -30,15 +30,13 @@ class Linearizer:
     def __init__(self, model, layers=None, method="auto"):
         methods.check_method(method)
         self.tapped = TappedModel(model, layers)
-        self.chain = chains.find_chain(self.tapped) if method == "auto" else None
+        self.taps = self.tapped.taps
         self.method = method
-        self.forward = tf.function(self.tapped)
+        self.chain = None
+        if method == "auto":
+            self._find_chain(model)
+        self.evaluate = tf.function(self._evaluate)
         self._jacobians = {}
-        self._evaluate = tf.function(self._evaluate_chain)
-
-    def evaluate(self, layer_input):
-        """The chain's `Evaluation` at the model's weights (only with `chain`)."""
-        return chains.Evaluation(*self._evaluate(layer_input))
 
     def jacobian(self, inputs, name, evaluation=None):
         """J_l^L of the layer called `name`, by this linearizer's method."""
@@ -48,16 +46,37 @@ class Linearizer:
             return self._jacobians[name](inputs)
         return self._jacobians[name](vars(evaluation))
 
+    def _find_chain(self, model):
+        """Looks for a chain in the whole model, however few of its layers are wanted."""
+        try:
+            whole = TappedModel(model)
+        except (ValueError, NotImplementedError):  # some layer has no rule, or is shared
+            return
+        self.chain = chains.find_chain(whole)
+        if self.chain is not None:
+            self.tapped = whole
+
+    def _evaluate(self, inputs):
+        """Outputs, x_{l-1} and a_l by layer, and the chain's evaluation or None."""
+        outputs, layer_inputs, preactivations = self.tapped(inputs)
+        if self.chain is None:
+            return outputs, layer_inputs, preactivations, None
+        first = layer_inputs[self.chain.names[0]]
+        evaluation = self.chain.evaluate(first, *self.chain.weights())
+        names = self.chain.names
+        return (
+            evaluation.outputs,
+            dict(zip(names, evaluation.layer_inputs)),
+            dict(zip(names, evaluation.preactivations)),
+            vars(evaluation),
+        )
+
     def _jacobian_function(self, name):
         if self.chain is None:
             by_tape = methods.per_output if self.method == "per_output" else methods.pfor
             return functools.partial(by_tape, self.tapped, name=name)
         index = self.chain.names.index(name)
         return lambda parts: chains.jacobian(chains.Evaluation(**parts), index)
-
-    def _evaluate_chain(self, layer_input):
-        evaluation = self.chain.evaluate(layer_input, *self.chain.weights())
-        return tuple(vars(evaluation).values())
 
 
 class Linearization:
@@ -76,23 +95,20 @@ class Linearization:
         self._linearizer = linearizer
         self._inputs = inputs
         self.reduction = reduction
-        outputs, layer_inputs, preactivations = linearizer.forward(inputs)
-        self.outputs = outputs
-        self._layer_inputs = layer_inputs
-        self._preactivations = preactivations
-        self._taps = linearizer.tapped.taps
+        self._taps = linearizer.taps
         self.layers = list(self._taps)
         self._weights = {
             name: tuple(map(tf.identity, _weights(tap.layer)))
             for name, tap in self._taps.items()
         }
+        outputs, layer_inputs, preactivations, parts = linearizer.evaluate(inputs)
+        self.outputs = outputs
+        self._layer_inputs = layer_inputs
+        self._preactivations = preactivations
         self._evaluation = None
         self._jacobians = {}
-        if linearizer.chain is not None:
-            first = linearizer.chain.names[0]
-            self._evaluation = linearizer.evaluate(layer_inputs[first])
-        elif not tf.executing_eagerly():
-            raise RuntimeError("nta.linearize is called eagerly, not in a tf.function.")
+        if parts is not None:
+            self._evaluation = chains.Evaluation(**parts)
         else:
             # Tapes differentiate the live model, so the Jacobians must be taken now.
             for name in self.layers:

@@ -22,6 +22,11 @@ class DenseRule:
 
     def gradient_tensor(self, jacobian, layer_input, neuron=None):
         """G_l of shape (B, p_L, p_{l-1}, p_l), or G_alpha of shape (B, p_L, p_{l-1})."""
+        if layer_input.shape.rank == 2:  # an outer product: nothing to sum over
+            if neuron is not None:
+                return jacobian[:, :, neuron, tf.newaxis] * layer_input[:, tf.newaxis]
+            rows = layer_input[:, tf.newaxis, :, tf.newaxis]
+            return jacobian[:, :, tf.newaxis, :] * rows
         jacobian, layer_input = _as_positions(jacobian, layer_input)
         if neuron is not None:
             return tf.einsum("bkt,btj->bkj", jacobian[..., neuron], layer_input)

@@ -1,0 +1,90 @@
+"""The stages of `python -m reproduce`, from training on real digits to drawn figures."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from reproduce.cli import main
+
+_RUNS = ["adam_0.01_seed0", "sgd_0.1_seed0"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Two short runs on the shipped digits, trained and solved by the command line."""
+    root = tmp_path_factory.mktemp("runs")
+    arguments = "--scale quick --epochs 3 --optimizers adam sgd:0.1 --layers dense_3 --out"
+    assert main(["train", *arguments.split(), str(root)]) == 0
+    assert main(["solve", str(root)]) == 0
+    return root
+
+
+def test_train_writes_one_directory_a_run(runs):
+    assert sorted(path.name for path in runs.iterdir()) == _RUNS
+    config = json.loads((runs / _RUNS[0] / "config.json").read_text())
+    assert config["seed"] == 0 and config["versions"]["tensorflow"]
+    assert set(config["records"]) == {"figures", "definition"}
+    assert config["metadata"]["protocol"]["output_activation"] == "linear"
+
+
+def test_training_again_changes_nothing(runs, capsys):
+    before = {path: path.stat().st_mtime_ns for path in runs.glob("*/progress.json")}
+    arguments = "--scale quick --epochs 3 --optimizers adam sgd:0.1 --layers dense_3 --out"
+    assert main(["train", *arguments.split(), str(runs)]) == 0
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert "finished" in capsys.readouterr().out
+
+
+def test_solved_tables(runs):
+    results = runs / _RUNS[0] / "results"
+    losses = pd.read_csv(results / "losses.csv")
+    assert losses["epoch"].tolist() == [1, 2, 3] and losses["loss"].is_monotonic_decreasing
+    regret = pd.read_csv(results / "regret.csv")
+    by_record = regret.groupby("record")["round"].unique()
+    assert by_record["figures"].tolist() == [1, 2, 3]
+    assert by_record["definition"].tolist() == [62, 124, 186]
+    assert (regret["gap"] <= 1e-3 * regret["taylor_optimum"]).all()
+    assert len(pd.read_csv(results / "exponents.csv")) == 4
+
+
+def test_figures_and_claims_are_drawn_from_the_tables(runs, tmp_path, capsys):
+    assert main(["--runs", str(runs), "--out", str(tmp_path)]) == 0
+    for name in ("figure_4_figures", "figure_4_definition", "figure_6"):
+        for suffix in (".png", ".pdf"):
+            assert (tmp_path / (name + suffix)).stat().st_size > 5000
+    claims = pd.read_csv(tmp_path / "claims.csv")
+    assert set(claims["claim"]) == set(range(1, 13))
+    assert "| 9 |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        ("train --optimizers newton", "Optimizers are adam.*'newton'"),
+        ("train --protocols mine", "Protocols of this scale are.*mine"),
+        ("train --set colour=red", "Open choices of training are.*colour"),
+        ("train --layers conv --out {tmp}", "dense_1.*'conv'"),
+        ("train --data mnist --data-dir {tmp}/none --out {tmp}", "mnist"),
+        ("solve {tmp}", "There is no run in"),
+        ("figures 4 --runs {tmp}", "holds no run"),
+        ("figures 5 --runs {runs}", "Figure 5 needs"),
+        ("compare --runs {tmp}/none", "no directory"),
+    ],
+)
+def test_errors_are_one_sentence(arguments, sentence, runs, tmp_path, capsys, monkeypatch):
+    import re
+
+    monkeypatch.setattr("requests.head", _no_network)
+    monkeypatch.chdir(tmp_path)
+    words = [word.format(tmp=tmp_path, runs=runs) for word in arguments.split()]
+    assert main(words) == 1
+    message = capsys.readouterr().err
+    assert re.search(sentence, message), message
+    assert message.startswith("error: ") and "Traceback" not in message
+
+
+def _no_network(*_, **__):
+    import requests
+
+    raise requests.ConnectionError("no network in tests")

@@ -1,0 +1,49 @@
+"""Protocols: presets, what they record, what they refuse."""
+
+import math
+
+import keras
+import pytest
+
+import nta_tf as nta
+
+
+def test_presets_are_what_the_design_says():
+    definition = nta.Protocol.preset("definition")
+    figures = nta.Protocol.preset("figures")
+    assert (definition.reduction, definition.schedule) == ("per_example", "every step")
+    assert (figures.reduction, figures.schedule) == ("batch_mean", "1 an epoch")
+    assert definition.radius is None and figures.radius == math.inf
+    assert definition.training_options() == figures.training_options()
+
+
+def test_recorder_carries_the_protocol():
+    protocol = nta.Protocol.preset("figures", dtype="float64", bias_in_scope=True)
+    config = protocol.recorder(["dense_3"]).config()
+    assert config == {
+        "kind": "taylor_rounds",
+        "layers": ["dense_3"],
+        "reduction": "batch_mean",
+        "schedule": "1 an epoch",
+        "bias": True,
+        "dtype": "float64",
+    }
+
+
+def test_optimizer_variant():
+    old = nta.Protocol.preset("figures")
+    new = nta.Protocol.preset("figures", optimizer_variant="keras_3")
+    assert isinstance(old.optimizer("rmsprop", 0.001), nta.optimizers.RMSProp)
+    assert type(new.optimizer("rmsprop", 0.001)) is keras.optimizers.RMSprop
+    assert type(old.optimizer("rmsprop_keras", 0.001)) is keras.optimizers.RMSprop
+
+
+def test_wrong_choices():
+    with pytest.raises(ValueError, match="definition.*figures.*'paper'"):
+        nta.Protocol.preset("paper")
+    with pytest.raises(ValueError, match="batch_mean.*'sum'"):
+        nta.Protocol("mine", reduction="sum")
+    with pytest.raises(ValueError, match="every K steps.*'daily'"):
+        nta.Protocol("mine", schedule="daily")
+    with pytest.raises(ValueError, match="keras_3.*'pytorch'"):
+        nta.Protocol("mine", optimizer_variant="pytorch")
