@@ -62,8 +62,13 @@ def our_epoch(x, epochs, recorders):
     """Median seconds of an epoch of `nta.train`, its weights and its run."""
     clock, model = Clock(), nta.models.autoencoder(seed=0)
     run = nta.train(
-        model, x, x, optimizer=nta.optimizers.get("adam", RATE), epochs=epochs + 2,
-        batch_size=BATCH, recorders=[*recorders, clock],
+        model,
+        x,
+        x,
+        optimizer=nta.optimizers.get("adam", RATE),
+        epochs=epochs + 2,
+        batch_size=BATCH,
+        recorders=[*recorders, clock],
     )
     lengths = np.diff([*clock.times, time.perf_counter()])
     return statistics.median(lengths[2:]), model.get_weights(), run
@@ -78,9 +83,7 @@ def keras_epoch(x, epochs):
     lengths, losses = [], []
     for _ in range(epochs + 2):
         start = time.perf_counter()
-        history = model.fit(
-            ordered, ordered, batch_size=BATCH, shuffle=False, verbose=0
-        )
+        history = model.fit(ordered, ordered, batch_size=BATCH, shuffle=False, verbose=0)
         lengths.append(time.perf_counter() - start)
         losses.append(history.history["loss"][0])
     return statistics.median(lengths[2:]), losses[0]
@@ -103,13 +106,13 @@ def epochs_table(x, epochs):
             for one, other in zip(weights, watched):
                 np.testing.assert_array_equal(one, other)  # recording changes nothing
             optima[dtype] = nta.regret(run, "dense_3")["taylor_optimum"]
-            rows.append(
-                {"what": f"{label}, {dtype} products", "seconds an epoch": seconds}
-            )
+            rows.append({"what": f"{label}, {dtype} products", "seconds an epoch": seconds})
         np.testing.assert_allclose(optima["float32"], optima["float64"], rtol=1e-5)
     show(
         "An epoch of 937 steps of 64, Adam 0.01; normal equations at every step",
-        rows, "seconds an epoch", "nta.train",
+        rows,
+        "seconds an epoch",
+        "nta.train",
     )
     flops = {name: _normal_equation_flops(name) for name in HIDDEN}
     extra = rows[2]["seconds an epoch"] - plain
@@ -199,8 +202,12 @@ def linearize_table(x, repeats, name="dense_3"):
             "milliseconds": 1e3 * median_seconds(gradient_tensor, repeats),
         },
     ]
-    show(f"G of {name}, {BATCH} examples ({expected.nbytes / 2**20:.0f} MiB)", rows,
-         "milliseconds", rows[0]["what"])
+    show(
+        f"G of {name}, {BATCH} examples ({expected.nbytes / 2**20:.0f} MiB)",
+        rows,
+        "milliseconds",
+        rows[0]["what"],
+    )
 
 
 def main():

@@ -39,9 +39,7 @@ def cross_entropy(outputs, targets):
     """
     targets = tf.convert_to_tensor(targets)
     if targets.dtype.is_integer and targets.shape.rank == outputs.shape.rank - 1:
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=targets, logits=outputs
-        )
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=outputs)
     return tf.nn.softmax_cross_entropy_with_logits(
         labels=tf.cast(targets, outputs.dtype), logits=outputs
     )
@@ -69,9 +67,7 @@ def get(loss):
     array([5.], dtype=float32)
     """
     if loss not in LOSSES:
-        raise ValueError(
-            f"The loss must be one of {sorted(LOSSES)}. Received: loss={loss!r}"
-        )
+        raise ValueError(f"The loss must be one of {sorted(LOSSES)}. Received: loss={loss!r}")
     return LOSSES[loss]
 
 

@@ -89,9 +89,7 @@ class Protocol:
         'per_example'
         """
         if name not in PRESETS:
-            raise ValueError(
-                f"Protocols are {sorted(PRESETS)}. Received: name={name!r}"
-            )
+            raise ValueError(f"Protocols are {sorted(PRESETS)}. Received: name={name!r}")
         return dataclasses.replace(PRESETS[name], **changes)
 
     def training_options(self):
@@ -134,7 +132,5 @@ class Protocol:
 
 PRESETS = {
     "definition": Protocol("definition"),
-    "figures": Protocol(
-        "figures", reduction="batch_mean", schedule="1 an epoch", radius=math.inf
-    ),
+    "figures": Protocol("figures", reduction="batch_mean", schedule="1 an epoch", radius=math.inf),
 }

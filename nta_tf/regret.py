@@ -63,9 +63,7 @@ def regret(run_or_directory, scope, record=None, radius=None, progress=None):
     for round_number, epoch, incurred, quadratic in problem.prefixes(epochs):
         optima = minimize_on_balls(quadratic, problem.centre, radii)
         for limit, optimum in zip(radii, optima):
-            rows.append(
-                _row(round_number, epoch + 1, incurred, optimum, limit, problem.centre)
-            )
+            rows.append(_row(round_number, epoch + 1, incurred, optimum, limit, problem.centre))
     table = pd.DataFrame(rows, columns=_COLUMNS)
     return table.sort_values(["radius", "round"], ignore_index=True)
 
@@ -100,8 +98,7 @@ class _Problem:
         self._config = run.config["records"][record]
         if layer not in self._config["layers"]:
             raise ValueError(
-                f"Record {record!r} has layers {self._config['layers']}. "
-                f"Received: scope {layer!r}"
+                f"Record {record!r} has layers {self._config['layers']}. Received: scope {layer!r}"
             )
         self._run, self._neuron = run, neuron
         self._record_prefix = f"records/{record}/"
@@ -134,9 +131,7 @@ class _Problem:
         rounds, incurred, total = 0, 0.0, None
         for epoch in epochs:
             rounds += int(self._rounds[epoch])
-            incurred += float(
-                self._run.read(f"{self._record_prefix}incurred", int(epoch))
-            )
+            incurred += float(self._run.read(f"{self._record_prefix}incurred", int(epoch)))
             increment = self._increment(int(epoch))
             total = increment if total is None else total + increment
             yield rounds, int(epoch), incurred, total
@@ -177,16 +172,12 @@ class _Problem:
 
 def _record_name(run, record):
     names = [
-        name
-        for name, config in run.config["records"].items()
-        if config["kind"] == "taylor_rounds"
+        name for name, config in run.config["records"].items() if config["kind"] == "taylor_rounds"
     ]
     if record is None and len(names) == 1:
         return names[0]
     if record not in names:
-        raise ValueError(
-            f"Taylor records of {run!r} are {names}. Received: record={record!r}"
-        )
+        raise ValueError(f"Taylor records of {run!r} are {names}. Received: record={record!r}")
     return record
 
 
@@ -270,9 +261,13 @@ def growth_exponent(
     """
     table = table[table["epoch"] >= first_epoch]
     values = table[column].to_numpy(np.float64)
-    span = (float(first_epoch), float(table["epoch"].max())) if len(table) else (
-        float(first_epoch),
-        math.nan,
+    span = (
+        (float(first_epoch), float(table["epoch"].max()))
+        if len(table)
+        else (
+            float(first_epoch),
+            math.nan,
+        )
     )
     status = _why_no_exponent(table, column, values)
     if status:
@@ -281,9 +276,7 @@ def growth_exponent(
     slope, intercept = np.polyfit(log_rounds, log_values, 1)
     fitted = slope * log_rounds + intercept
     block = block or max(4, round(2 * len(values) ** (1 / 3)))
-    samples = _moving_blocks(
-        log_values - fitted, min(block, len(values)), resamples, seed
-    )
+    samples = _moving_blocks(log_values - fitted, min(block, len(values)), resamples, seed)
     slopes = np.polyfit(log_rounds, (fitted + samples).T, 1)[0]
     tail = (1 - confidence) / 2
     low, high = np.quantile(slopes, [tail, 1 - tail])
@@ -296,8 +289,10 @@ def _why_no_exponent(table, column, values):
     wrong = ~(values > 0)
     if wrong.any():
         epoch = table["epoch"].to_numpy()[wrong][0]
-        return f"{column} is not positive from epoch {epoch:g} on" if wrong.all() else (
-            f"{column} is not positive at epoch {epoch:g}"
+        return (
+            f"{column} is not positive from epoch {epoch:g} on"
+            if wrong.all()
+            else (f"{column} is not positive at epoch {epoch:g}")
         )
     return ""
 

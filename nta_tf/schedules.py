@@ -41,8 +41,7 @@ class PerEpoch:
         """Recorded steps of the epoch, counted from its beginning."""
         if self.count > steps_per_epoch:
             raise ValueError(
-                f"An epoch has {steps_per_epoch} steps. Received: {self.count} rounds an "
-                "epoch"
+                f"An epoch has {steps_per_epoch} steps. Received: {self.count} rounds an epoch"
             )
         ends = np.arange(1, self.count + 1) * steps_per_epoch // self.count
         return ends - 1
@@ -115,6 +114,5 @@ def get(schedule):
 def _check_positive(schedule, number):
     if not isinstance(number, (int, np.integer)) or number < 1:
         raise ValueError(
-            f"{type(schedule).__name__} takes a whole number of at least 1. "
-            f"Received: {number!r}"
+            f"{type(schedule).__name__} takes a whole number of at least 1. Received: {number!r}"
         )

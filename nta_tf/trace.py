@@ -131,9 +131,7 @@ class Run:
             NumPy array with the epochs as first axis, without it for a single index.
         """
         if name not in self._group:
-            raise KeyError(
-                f"The trace has no array {name!r}; it has {self.arrays()}."
-            )
+            raise KeyError(f"The trace has no array {name!r}; it has {self.arrays()}.")
         rows = slice(0, self.epochs) if epochs is None else epochs
         return np.asarray(self._group[name][rows])
 

@@ -1,21 +1,14 @@
 """The GradientTape loop: compiled over whole segments of steps, recorded, resumable."""
 
-import hashlib
-import importlib.metadata
-import os
-import platform
 import shutil
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from nta_tf import losses, optimizers
+from nta_tf import losses, optimizers, provenance
 from nta_tf.recorders.base import ArraySpecification, Rounds, Training
 from nta_tf.trace import Run, damaged, unwritable
-
-_PACKAGES = ("nta_tf", "tensorflow", "keras", "numpy", "zarr")
 
 
 def train(
@@ -85,18 +78,18 @@ def train(
     recorders = _by_name(recorders)
     arrays = _specifications(training, recorders)
     config = {
-        "model": _model_config(model),
-        "optimizer": _without_name(keras.optimizers.serialize(optimizer)),
+        "model": provenance.model_config(model),
+        "optimizer": provenance.optimizer_config(optimizer),
         "loss": loss,
         "epochs": epochs,
         "batch_size": batch_size,
         "seed": seed,
         "examples": len(inputs),
-        "data": _fingerprint(inputs, targets),
+        "data": provenance.fingerprint(inputs, targets),
         "jit_compile": jit_compile,
         "records": {name: recorder.config() for name, recorder in recorders.items()},
         "metadata": metadata or {},
-        **_circumstances(),
+        **provenance.circumstances(),
     }
     run = Run.create(directory, config, arrays)
     loop = _Loop(training, optimizer, inputs, targets, recorders, seed, jit_compile)
@@ -166,9 +159,7 @@ class _Loop:
 
     def _epoch(self, run, epoch, bar):
         """Trains one epoch and writes its row of the trace."""
-        order = epoch_order(
-            self.seed, epoch, self.examples, self.training.batch_size
-        )
+        order = epoch_order(self.seed, epoch, self.examples, self.training.batch_size)
         wanted = {name: r.steps(epoch) for name, r in self.recorders.items()}
         for recorder in self.recorders.values():
             recorder.begin_epoch(epoch)
@@ -232,9 +223,7 @@ class _Loop:
         progress = {"epochs": epoch + 1, "status": status, "checkpoint": None}
         if diverged.size:
             progress["status"] = "diverged"
-            progress["diverged_step"] = (
-                epoch * self.training.steps_per_epoch + int(diverged[0]) + 1
-            )
+            progress["diverged_step"] = epoch * self.training.steps_per_epoch + int(diverged[0]) + 1
         if run.directory is None:
             run.commit(**progress)
             return
@@ -282,9 +271,7 @@ def _compile_segment(training, optimizer, x, y, slots, jit_compile):
     @tf.function(jit_compile=jit_compile, autograph=True)
     def segment(order, first, last, slot_of_step):
         step_losses = tf.TensorArray(tf.float32, steps, element_shape=())
-        snapshots = [
-            tf.TensorArray(v.dtype, slots, element_shape=v.shape) for v in variables
-        ]
+        snapshots = [tf.TensorArray(v.dtype, slots, element_shape=v.shape) for v in variables]
         step = first
         while step < last:
             slot = slot_of_step[step]
@@ -366,45 +353,3 @@ def _checked_data(model, x, y, loss, epochs, batch_size):
     elif loss == "mse":
         targets = targets.astype(model.outputs[0].dtype, copy=False)
     return inputs, targets
-
-
-def _model_config(model):
-    """What the model is, without the names that Keras counts up in a process."""
-    return [
-        {
-            **_without_name(keras.layers.serialize(layer)),
-            "weights": [[w.path, list(w.shape), w.dtype] for w in layer.weights],
-        }
-        for layer in model.layers
-    ]
-
-
-def _without_name(serialized):
-    config = {k: v for k, v in serialized["config"].items() if k != "name"}
-    return {"class_name": serialized["class_name"], "config": config}
-
-
-def _fingerprint(inputs, targets):
-    """SHA-256 of the data, so that a run is never resumed on other data."""
-    arrays = [inputs] if targets is inputs else [inputs, targets]
-    return [
-        hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in arrays
-    ]
-
-
-def _circumstances():
-    versions = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:  # run from a source folder
-            versions[package] = "unknown"
-    return {
-        "versions": versions,
-        "environment": {
-            "platform": platform.platform(),
-            "cores": os.cpu_count(),
-            "devices": [d.name for d in tf.config.list_physical_devices()],
-            "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
-        },
-    }

@@ -20,8 +20,11 @@ def protocol(runs, record, ball=False):
         One phrase, such as `"figures protocol: batch_mean, 1 round an epoch, no ball"`.
     """
     options = _each(runs, lambda config: config.get("records", {}).get(record, {}))[0]
-    words = [options.get("reduction"), _schedule(options.get("schedule")),
-             "inside the ball" if ball else "no ball"]
+    words = [
+        options.get("reduction"),
+        _schedule(options.get("schedule")),
+        "inside the ball" if ball else "no ball",
+    ]
     return f"{record} protocol: " + ", ".join(word for word in words if word)
 
 
@@ -35,11 +38,13 @@ def experiment(runs):
         A list of phrases: scale and data, model, seeds, versions.
     """
     config = runs.iloc[0]["config"]
-    return [f"{config['scale']} scale: {_data(config.get('data', {}))}",
-            f"{config.get('epochs')} epochs, minibatches of {config.get('batch_size')}",
-            _seeds(runs),
-            _model(config.get("protocol", {})),
-            _versions(runs)]
+    return [
+        f"{config['scale']} scale: {_data(config.get('data', {}))}",
+        f"{config.get('epochs')} epochs, minibatches of {config.get('batch_size')}",
+        _seeds(runs),
+        _model(config.get("protocol", {})),
+        _versions(runs),
+    ]
 
 
 def summary(runs):
@@ -54,8 +59,13 @@ def summary(runs):
     """
     config = runs.iloc[0]["config"]
     output = _model(config.get("protocol", {})).split(",")[0]
-    words = [f"{config['scale']} scale", _data(config.get("data", {})),
-             f"{config.get('epochs')} epochs", output, _seeds(runs)]
+    words = [
+        f"{config['scale']} scale",
+        _data(config.get("data", {})),
+        f"{config.get('epochs')} epochs",
+        output,
+        _seeds(runs),
+    ]
     name = runs.iloc[0]["set"]
     return (f"{name}: " if name else "") + ", ".join(words)
 

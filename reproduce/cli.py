@@ -87,9 +87,7 @@ def _solve(options):
 def _figures(options):
     from reproduce import figures
 
-    written = figures.draw(
-        options.numbers or list(figures.FIGURES), options.runs, options.out
-    )
+    written = figures.draw(options.numbers or list(figures.FIGURES), options.runs, options.out)
     for path in written:
         print(path)
 
@@ -132,20 +130,34 @@ def _add_train(stages):
     )
     add = stage.add_argument
     add("--task", default="autoencoder", choices=["autoencoder"], help="which network")
-    add("--scale", default="quick", choices=["quick", "paper"],
-        help="quick: shipped digits, a minute; paper: MNIST, 100 epochs")
+    add(
+        "--scale",
+        default="quick",
+        choices=["quick", "paper"],
+        help="quick: shipped digits, a minute; paper: MNIST, 100 epochs",
+    )
     add("--data", choices=["sample", "mnist"], help="data, instead of the scale's own")
     add("--data-dir", help="where TFDS keeps its datasets, instead of TFDS_DATA_DIR")
-    add("--optimizers", nargs="+", metavar="NAME[:RATE]",
+    add(
+        "--optimizers",
+        nargs="+",
+        metavar="NAME[:RATE]",
         help="adam, rmsprop, sgd, adam_keras, rmsprop_keras; without a rate those of the "
-        "paper; default: the paper's five")
+        "paper; default: the paper's five",
+    )
     add("--seeds", nargs="+", type=int, default=[0], help="seeds of weights and data order")
     add("--epochs", type=int, help="number of epochs, instead of the scale's own")
     add("--protocols", nargs="+", help="which of the scale's protocols to record")
     add("--layers", nargs="+", help="which layers to record, instead of the scale's own")
-    add("--set", nargs="+", default=[], type=_setting, metavar="OPTION=VALUE",
+    add(
+        "--set",
+        nargs="+",
+        default=[],
+        type=_setting,
+        metavar="OPTION=VALUE",
         help="change an open choice of the paper, such as output_activation=sigmoid, "
-        "kernel_initializer, use_bias, input_scaling, optimizer_variant")
+        "kernel_initializer, use_bias, input_scaling, optimizer_variant",
+    )
     add("--out", default="runs", help="directory of the runs; a killed one is resumed")
     stage.set_defaults(stage=_train)
 
@@ -173,9 +185,7 @@ def _drawing_options(parser):
     parser.add_argument(
         "--runs", default=str(paths.traces()), help="solved runs (default: saved results)"
     )
-    parser.add_argument(
-        "--out", default=str(paths.figures()), help="directory of the drawings"
-    )
+    parser.add_argument("--out", default=str(paths.figures()), help="directory of the drawings")
 
 
 def _setting(text):

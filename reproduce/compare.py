@@ -37,10 +37,14 @@ def compare(root):
         if len(autoencoder):
             rows += _autoencoder(autoencoder)
     measured = {row["claim"] for row in rows}
-    rows += [_row(claim, Judgement(_NOT_MEASURED, NEEDS.get(claim, "needs the autoencoder")), "")
-             for claim in STATEMENTS if claim not in measured]
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values("claim", kind="stable",
-                                                           ignore_index=True)
+    rows += [
+        _row(claim, Judgement(_NOT_MEASURED, NEEDS.get(claim, "needs the autoencoder")), "")
+        for claim in STATEMENTS
+        if claim not in measured
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values(
+        "claim", kind="stable", ignore_index=True
+    )
 
 
 def markdown(claims):
@@ -62,8 +66,9 @@ def markdown(claims):
     <BLANKLINE>
     """
     lines = [list(claims.columns), ["---"] * len(claims.columns)]
-    lines += [[str(value).replace("|", r"\|") for value in row]
-              for row in claims.itertuples(index=False)]
+    lines += [
+        [str(value).replace("|", r"\|") for value in row] for row in claims.itertuples(index=False)
+    ]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -91,15 +96,18 @@ def _autoencoder(runs):
     regret, exponents = tables.read_regret(runs), tables.read_exponents(runs)
     training = captions.summary(runs)
     rows = [_row(9, judgements.loss_order(losses), training)]
-    domains = pd.DataFrame({"record": regret["record"],
-                            "ball": np.isfinite(regret["radius"])}).drop_duplicates()
+    domains = pd.DataFrame(
+        {"record": regret["record"], "ball": np.isfinite(regret["radius"])}
+    ).drop_duplicates()
     for record, ball in domains.itertuples(index=False):
         protocol = f"{captions.protocol(runs, record, ball)}; {training}"
         evidence = _Evidence(losses, regret, exponents, record, ball)
-        rows += [_row(4, evidence.growth([_LAYER]), protocol),
-                 _row(4, evidence.growth(evidence.other_layers()), protocol, " - other layers"),
-                 _row(5, evidence.losses_and_gaps(), protocol),
-                 _row(11, evidence.every_scale(), protocol)]
+        rows += [
+            _row(4, evidence.growth([_LAYER]), protocol),
+            _row(4, evidence.growth(evidence.other_layers()), protocol, " - other layers"),
+            _row(5, evidence.losses_and_gaps(), protocol),
+            _row(11, evidence.every_scale(), protocol),
+        ]
     return rows
 
 
@@ -127,8 +135,11 @@ class _Evidence:
             parts += each.values()
             numbers = ", ".join(f"{label} {part.measured}" for label, part in each.items())
             words.append(f"{scope}: {numbers}")
-        lacking = [name for name in ("RMSProp", "Adam", "SGD")
-                   if not any(label.startswith(name) for label in self._labels)]
+        lacking = [
+            name
+            for name in ("RMSProp", "Adam", "SGD")
+            if not any(label.startswith(name) for label in self._labels)
+        ]
         if lacking:
             words.append(f"no run of {', '.join(lacking)}")
             parts.append(Judgement(judgements.INCONCLUSIVE, words[-1]))
@@ -152,8 +163,11 @@ class _Evidence:
         """Claim 11, at each of the three scales of Theorem 2."""
         scopes = list(self._regret["scope"].unique())
         layers = selection.layers(self._regret, self._record)
-        scales = {"network": [scope for scope in scopes if scope == "network"], "layer": layers,
-                  "neuron": [scope for scope in scopes if scope not in [*layers, "network"]]}
+        scales = {
+            "network": [scope for scope in scopes if scope == "network"],
+            "layer": layers,
+            "neuron": [scope for scope in scopes if scope not in [*layers, "network"]],
+        }
         parts, words = [], []
         for scale, members in scales.items():
             judged = [self._one(scope, label) for scope in members for label in self._labels]
@@ -162,22 +176,27 @@ class _Evidence:
         return Judgement(judgements.all_of(parts), "; ".join(words))
 
     def _of_domain(self, table):
-        return table[(table["record"] == self._record)
-                     & (np.isfinite(table["radius"]) == self._ball)]
+        return table[
+            (table["record"] == self._record) & (np.isfinite(table["radius"]) == self._ball)
+        ]
 
     def _one(self, scope, label):
         if label not in self._finished:  # the regret of its last rounds means nothing
             return Judgement(judgements.INCONCLUSIVE, "diverged")
         return judgements.square_root_growth(
-            *(selection.rows(table[table["optimizer"] == label], self._record, scope, self._ball)
-              for table in (self._regret, self._exponents)))
+            *(
+                selection.rows(table[table["optimizer"] == label], self._record, scope, self._ball)
+                for table in (self._regret, self._exponents)
+            )
+        )
 
     def _count(self, scopes, judged):
         """How many scopes and optimizers fall like 1/sqrt(N), and what the others do."""
         good = sum(each.verdict == judgements.REPRODUCED for each in judged)
         negative = sum(each.measured.startswith("regret negative") for each in judged)
-        fitted = self._exponents[self._exponents["scope"].isin(scopes)
-                                 & self._exponents["optimizer"].isin(self._labels)]
+        fitted = self._exponents[
+            self._exponents["scope"].isin(scopes) & self._exponents["optimizer"].isin(self._labels)
+        ]
         median = fitted["exponent"].median() - 1
         text = f"{good} of {len(judged)} fall like 1/sqrt(N)"
         text += f" (median exponent of regret/N {median:.2f})" if np.isfinite(median) else ""
@@ -186,5 +205,9 @@ class _Evidence:
 
 
 def _row(claim, judgement, protocol, addition=""):
-    return dict(zip(COLUMNS, [claim, STATEMENTS[claim] + addition, judgement.measured,
-                              judgement.verdict, protocol]))
+    return dict(
+        zip(
+            COLUMNS,
+            [claim, STATEMENTS[claim] + addition, judgement.measured, judgement.verdict, protocol],
+        )
+    )

@@ -83,12 +83,18 @@ def draw(axes, curve, colour, label, **line):
     """
     axes.plot(curve.epoch, curve.mean, color=colour, label=label, **line)
     if curve.deviation is not None:
-        axes.fill_between(curve.epoch, curve.low, curve.high, color=colour, alpha=0.18,
-                          linewidth=0)
+        axes.fill_between(curve.epoch, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
     finite = np.flatnonzero(np.isfinite(curve.mean))
     if finite.size and finite[-1] + 1 < curve.mean.size:
-        axes.plot(curve.epoch[finite[-1]], curve.mean[finite[-1]], marker="x", markersize=4,
-                  color=colour, clip_on=False, label="_diverged")
+        axes.plot(
+            curve.epoch[finite[-1]],
+            curve.mean[finite[-1]],
+            marker="x",
+            markersize=4,
+            color=colour,
+            clip_on=False,
+            label="_diverged",
+        )
 
 
 def diverged(losses):
@@ -163,11 +169,27 @@ def paper_axis(axes, paper):
         text += f": {paper[0]:g} to {paper[1]:g}, {'above' if paper[0] >= high else 'below'}"
         bottom, top = low, high
     else:
-        axes.axhspan(bottom, top, xmin=1.012, xmax=1.03, color="#D9D9D9", linewidth=0,
-                     clip_on=False, zorder=0)
-    axes.annotate(text, (1.04, (bottom + top) / 2), xycoords=axes.get_yaxis_transform(),
-                  rotation=90, ha="left", va="center", fontsize=6, color=style.GREY,
-                  annotation_clip=False)
+        axes.axhspan(
+            bottom,
+            top,
+            xmin=1.012,
+            xmax=1.03,
+            color="#D9D9D9",
+            linewidth=0,
+            clip_on=False,
+            zorder=0,
+        )
+    axes.annotate(
+        text,
+        (1.04, (bottom + top) / 2),
+        xycoords=axes.get_yaxis_transform(),
+        rotation=90,
+        ha="left",
+        va="center",
+        fontsize=6,
+        color=style.GREY,
+        annotation_clip=False,
+    )
 
 
 def _span(curves, part):

@@ -51,8 +51,11 @@ def draw(runs, out, records=None, layer=None, sgd=None, ball=False):
         options = {"record": record, "sgd": sgd, "ball": ball}
         written += style.save(compose(runs, regret, losses, layer=layer, **options), out, name)
         autoencoder = regret[regret["task"] == "autoencoder"]
-        layers = [scope for scope in selection.layers(autoencoder, record)
-                  if len(selection.rows(autoencoder, record, scope, ball))]
+        layers = [
+            scope
+            for scope in selection.layers(autoencoder, record)
+            if len(selection.rows(autoencoder, record, scope, ball))
+        ]
         if len(layers) > 1:
             figure = compose_layers(runs, regret, losses, layers=layers, **options)
             written += style.save(figure, out, f"figure_4_{record}{suffix}_layers")
@@ -78,14 +81,18 @@ def compose(runs, regret, losses, record="figures", layer="dense_3", sgd=None, b
         ResultsError: If the record has no results for the layer.
     """
     shown = {"convnet": _DEFAULT_LAYER["convnet"], "autoencoder": layer}
-    found = [curves_of for task, scope in shown.items()
-             if (curves_of := layer_curves(regret, losses, task, scope, record, sgd, ball))]
+    found = [
+        curves_of
+        for task, scope in shown.items()
+        if (curves_of := layer_curves(regret, losses, task, scope, record, sgd, ball))
+    ]
     if not found:
         there = selection.layers(regret, record)
         raise ResultsError(
             f"Record '{record}' has no regret of {layer} {'with' if ball else 'without'} a ball; "
             f"there are {', '.join(there) or 'no layers'}. Choose one of those, or solve it "
-            f"with `python -m reproduce solve RUNS`.")
+            f"with `python -m reproduce solve RUNS`."
+        )
     panels = [(_regret_panel, each) for each in found]
     panels += [(_loss_panel, each) for each in found if each.task == "autoencoder"]
     figure = style.new_figure(_HEIGHT + _CAPTION_HEIGHT * len(found))
@@ -116,12 +123,15 @@ def compose_layers(runs, regret, losses, layers, record="figures", sgd=None, bal
     Raises:
         ResultsError: If a layer has no results.
     """
-    found = [layer_curves(regret, losses, "autoencoder", layer, record, sgd, ball)
-             for layer in layers]
+    found = [
+        layer_curves(regret, losses, "autoencoder", layer, record, sgd, ball) for layer in layers
+    ]
     if not all(found):
         missing = [layer for layer, each in zip(layers, found) if each is None]
-        raise ResultsError(f"Record '{record}' has no regret of {', '.join(missing)}. Solve it "
-                           "with `python -m reproduce solve RUNS`.")
+        raise ResultsError(
+            f"Record '{record}' has no regret of {', '.join(missing)}. Solve it "
+            "with `python -m reproduce solve RUNS`."
+        )
     figure = style.new_figure(_LAYERS_HEIGHT, max(style.WIDTH, _LAYER_WIDTH * len(layers)))
     with style.context():
         grid = figure.subplots(2, len(layers), sharex=True, squeeze=False)
@@ -143,11 +153,15 @@ def _chosen(records, regret):
     there = list(dict.fromkeys(regret["record"]))
     unknown = [record for record in records or [] if record not in there]
     if unknown:
-        raise ResultsError(f"There is no record {', '.join(unknown)}; there is "
-                           f"{', '.join(there) or 'none'}. Choose one of those.")
+        raise ResultsError(
+            f"There is no record {', '.join(unknown)}; there is "
+            f"{', '.join(there) or 'none'}. Choose one of those."
+        )
     if not there:
-        raise ResultsError("The runs have no regret at all: they were trained without Taylor "
-                           "records. Train with `python -m reproduce train`, which has them.")
+        raise ResultsError(
+            "The runs have no regret at all: they were trained without Taylor "
+            "records. Train with `python -m reproduce train`, which has them."
+        )
     return records or there
 
 
@@ -176,8 +190,7 @@ def _draw_regret(axes, found, paper):
 def _draw_losses(axes, found, paper):
     for label, colour in style.colours(found.loss).items():
         curves.draw(axes, found.loss[label], colour, label, **_LOSS_LINE)
-        curves.draw(axes, found.optimum[label], colour, f"{label}, Taylor optimal",
-                    **_OPTIMUM_LINE)
+        curves.draw(axes, found.optimum[label], colour, f"{label}, Taylor optimal", **_OPTIMUM_LINE)
     return _finish(axes, [*found.loss.values(), *found.optimum.values()], paper)
 
 
@@ -202,8 +215,10 @@ def _legend(figure, found, losses):
         rows = losses[(losses["optimizer"] == label) & losses["task"].isin(tasks)]
         fate = curves.diverged(rows)
         handles.append(Line2D([], [], color=colour, label=f"{label} ({fate})" if fate else label))
-    handles += [Line2D([], [], color="black", label="cumul. loss", **_LOSS_LINE),
-                Line2D([], [], color="black", label="Taylor optimal", **_OPTIMUM_LINE)]
+    handles += [
+        Line2D([], [], color="black", label="cumul. loss", **_LOSS_LINE),
+        Line2D([], [], color="black", label="Taylor optimal", **_OPTIMUM_LINE),
+    ]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 

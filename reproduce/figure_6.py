@@ -44,8 +44,10 @@ def compose(runs, losses):
     """
     tasks = [task for task in _LETTER if (losses["task"] == task).any()]
     if not tasks:
-        raise ResultsError("The runs have no losses of the convnet or the autoencoder. Write "
-                           "them with `python -m reproduce solve RUNS`.")
+        raise ResultsError(
+            "The runs have no losses of the convnet or the autoencoder. Write "
+            "them with `python -m reproduce solve RUNS`."
+        )
     entries = _entries(losses, tasks)
     rows = sum(1 + label.count("\n") for label in entries)
     height = max(_PANEL_HEIGHT, _ROW_HEIGHT * rows) + _CAPTION_HEIGHT * len(tasks)

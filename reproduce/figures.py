@@ -9,8 +9,10 @@ from reproduce.tables import ResultsError
 FIGURES = {"4": figure_4.draw, "6": figure_6.draw}
 
 # What the other figures of the paper wait for.
-_WAITING = {"3": "the regret of neurons of the convnet on CIFAR-10",
-            "5": "the exploration measures of the convnet and the autoencoder"}
+_WAITING = {
+    "3": "the regret of neurons of the convnet on CIFAR-10",
+    "5": "the exploration measures of the convnet and the autoencoder",
+}
 
 
 def draw(numbers, root, out, **options):
@@ -43,7 +45,9 @@ def _drawer(number, root):
     if number in FIGURES:
         return FIGURES[number]
     if number in _WAITING:
-        raise ResultsError(f"Figure {number} needs {_WAITING[number]}, and '{root}' has no such "
-                           f"results; figures {', '.join(FIGURES)} can be drawn.")
+        raise ResultsError(
+            f"Figure {number} needs {_WAITING[number]}, and '{root}' has no such "
+            f"results; figures {', '.join(FIGURES)} can be drawn."
+        )
     known = sorted({*FIGURES, *_WAITING})
     raise ResultsError(f"There is no figure {number}; the figures are {', '.join(known)}.")

@@ -101,10 +101,14 @@ def lower_loss_and_gap(final, best):
     adaptive = [label for label in final.index if not label.startswith("SGD")]
     if len(adaptive) < 2 or best not in final.index:
         return Judgement(INCONCLUSIVE, "needs finished runs of Adam, RMSProp and SGD")
-    text = "; ".join(f"{label}: loss {row['cumulative_loss']:.4g}, gap {row['regret']:.3g}"
-                     for label, row in final.loc[[*adaptive, best]].iterrows())
-    losses = [_lower(final.loc[label, "cumulative_loss"], final.loc[best, "cumulative_loss"])
-              for label in adaptive]
+    text = "; ".join(
+        f"{label}: loss {row['cumulative_loss']:.4g}, gap {row['regret']:.3g}"
+        for label, row in final.loc[[*adaptive, best]].iterrows()
+    )
+    losses = [
+        _lower(final.loc[label, "cumulative_loss"], final.loc[best, "cumulative_loss"])
+        for label in adaptive
+    ]
     gaps = [_lower(final.loc[label, "regret"], final.loc[best, "regret"]) for label in adaptive]
     negative = [label for label in [*adaptive, best] if final.loc[label, "regret"] < 0]
     if NOT_REPRODUCED in losses:
@@ -131,15 +135,20 @@ def loss_order(losses):
     adam = next((label for label in names if label.startswith("Adam")), None)
     rmsprop = next((label for label in names if label.startswith("RMSProp")), None)
     if not (adam and rmsprop and best):
-        return Judgement(INCONCLUSIVE, f"needs finished runs of Adam, RMSProp and SGD; "
-                                       f"there is {text or 'none'}")
+        return Judgement(
+            INCONCLUSIVE, f"needs finished runs of Adam, RMSProp and SGD; there is {text or 'none'}"
+        )
     well_below = final[rmsprop] <= (1 - WELL_BELOW) * final[best]
-    parts = [Judgement(_lower(final[adam], final[rmsprop]), ""),
-             Judgement(_lower(final[adam], final[best]), ""),
-             Judgement(REPRODUCED if well_below else NOT_REPRODUCED, "")]
+    parts = [
+        Judgement(_lower(final[adam], final[rmsprop]), ""),
+        Judgement(_lower(final[adam], final[best]), ""),
+        Judgement(REPRODUCED if well_below else NOT_REPRODUCED, ""),
+    ]
     below = 1 - final[rmsprop] / final[best]
-    return Judgement(all_of(parts), f"{text}; RMSProp {abs(below):.0%} "
-                                    f"{'below' if below >= 0 else 'above'} the best SGD")
+    return Judgement(
+        all_of(parts),
+        f"{text}; RMSProp {abs(below):.0%} {'below' if below >= 0 else 'above'} the best SGD",
+    )
 
 
 def _growth_verdict(middle, low, high):

@@ -61,15 +61,20 @@ def layer_curves(regret, losses, task, layer, record, sgd=None, ball=False):
     scale = _SCALE.get(task, 1.0)
 
     def each(value):
-        return {label: curves.over_seeds(rows, value(rows), index="round")
-                for label, rows in solved.items()}
+        return {
+            label: curves.over_seeds(rows, value(rows), index="round")
+            for label, rows in solved.items()
+        }
 
     return LayerCurves(
-        task, layer, scale,
+        task,
+        layer,
+        scale,
         regret=each(lambda rows: scale * rows["regret_over_sqrt_n"]),
         loss=each(lambda rows: rows["cumulative_loss"] / rows["round"] ** 0.5),
         optimum=each(lambda rows: rows["taylor_optimum"] / rows["round"] ** 0.5),
-        relative_gap=max(map(_relative_gap, solved.values())))
+        relative_gap=max(map(_relative_gap, solved.values())),
+    )
 
 
 def _relative_gap(rows):

@@ -22,8 +22,11 @@ def rows(table, record, scope, ball=False):
     Raises:
         ResultsError: If a run has several finite radii for them.
     """
-    chosen = table[(table["record"] == record) & (table["scope"] == scope)
-                   & (np.isfinite(table["radius"]) == ball)]
+    chosen = table[
+        (table["record"] == record)
+        & (table["scope"] == scope)
+        & (np.isfinite(table["radius"]) == ball)
+    ]
     key = ["run", "round"] if "round" in table else ["run"]
     repeated = chosen[chosen.duplicated(key)]
     if len(repeated):
@@ -31,7 +34,8 @@ def rows(table, record, scope, ball=False):
         radii = sorted(set(chosen[chosen["run"] == run]["radius"]))
         raise ResultsError(
             f"{run} has several results of record {record}, scope {scope}, with radii "
-            f"{radii}. Solve it with one ball at a time (`python -m reproduce solve {run}`).")
+            f"{radii}. Solve it with one ball at a time (`python -m reproduce solve {run}`)."
+        )
     return chosen
 
 
@@ -97,16 +101,25 @@ def compared(losses, sgd=None):
         ResultsError: If there is no run of SGD with the rate asked for.
     """
     labels = set(losses["optimizer"])
-    found = [label for name in ("RMSProp", "Adam")
-             for label in (name, f"{name} (Keras 3)") if label in labels]
-    chosen = [label for label in found
-              if not (label.endswith(" (Keras 3)") and label.removesuffix(" (Keras 3)") in found)]
+    found = [
+        label
+        for name in ("RMSProp", "Adam")
+        for label in (name, f"{name} (Keras 3)")
+        if label in labels
+    ]
+    chosen = [
+        label
+        for label in found
+        if not (label.endswith(" (Keras 3)") and label.removesuffix(" (Keras 3)") in found)
+    ]
     rates = sorted(label for label in labels if label.startswith("SGD"))
     if sgd is None:
         best = best_sgd(losses)
         return chosen + ([best] if best else rates[:1])  # all diverged: show that
     wanted = sgd if isinstance(sgd, str) and sgd.startswith("SGD") else f"SGD lr={float(sgd)}"
     if wanted not in rates:
-        raise ResultsError(f"There is no run of {wanted}; there is {', '.join(rates) or 'none'}. "
-                           "Choose one of those, or train it with `python -m reproduce train`.")
+        raise ResultsError(
+            f"There is no run of {wanted}; there is {', '.join(rates) or 'none'}. "
+            "Choose one of those, or train it with `python -m reproduce train`."
+        )
     return chosen + [wanted]

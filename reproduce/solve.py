@@ -27,8 +27,7 @@ def find_run_directories(root):
     found = sorted(path.parent for path in root.glob("**/progress.json"))
     if not found:
         raise nta.RunDirectoryError(
-            f"There is no run in {root}. Make some with `python -m reproduce train --out "
-            f"{root}`."
+            f"There is no run in {root}. Make some with `python -m reproduce train --out {root}`."
         )
     return found
 

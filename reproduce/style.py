@@ -83,8 +83,9 @@ def colours(labels):
     """
     ordered = in_order(labels)
     others = [label for label in ordered if label not in _COLOURS]
-    extra = {label: _OTHER_COLOURS[index % len(_OTHER_COLOURS)]
-             for index, label in enumerate(others)}
+    extra = {
+        label: _OTHER_COLOURS[index % len(_OTHER_COLOURS)] for index, label in enumerate(others)
+    }
     return {label: _COLOURS.get(label) or extra[label] for label in ordered}
 
 
@@ -99,8 +100,9 @@ def caption(figure, lines):
     limit = int(figure.get_figwidth() * _CHARACTERS_PER_INCH)
     wrapped = [row for phrases in lines for row in _wrap(phrases, limit)]
     with context():
-        figure.supxlabel("\n".join(wrapped), fontsize=_CAPTION_SIZE, color="#4D4D4D",
-                         linespacing=1.35)
+        figure.supxlabel(
+            "\n".join(wrapped), fontsize=_CAPTION_SIZE, color="#4D4D4D", linespacing=1.35
+        )
 
 
 def save(figure, out, name):

@@ -12,17 +12,39 @@ from reproduce import paths
 _IDENTITY = ["set", "task", "scale", "optimizer", "seed", "run"]
 
 _LOSSES = ["epoch", "loss", "last_loss", "status"]
-_REGRET = ["record", "reduction", "scope", "radius", "round", "epoch",
-           "cumulative_loss", "taylor_optimum", "regret", "regret_over_sqrt_n",
-           "gap", "status"]
-_EXPONENTS = ["record", "scope", "radius", "exponent", "low", "high",
-              "first_epoch", "last_epoch", "status"]
+_REGRET = [
+    "record",
+    "reduction",
+    "scope",
+    "radius",
+    "round",
+    "epoch",
+    "cumulative_loss",
+    "taylor_optimum",
+    "regret",
+    "regret_over_sqrt_n",
+    "gap",
+    "status",
+]
+_EXPONENTS = [
+    "record",
+    "scope",
+    "radius",
+    "exponent",
+    "low",
+    "high",
+    "first_epoch",
+    "last_epoch",
+    "status",
+]
 _TEXT = {"record", "reduction", "scope", "status"}
 
 # Learning rates that the paper gives: at these the optimizer's name alone is
 # the label, as in the paper's legends.
-_PAPER_RATES = {"autoencoder": {"adam": 0.01, "rmsprop": 0.001},
-                "convnet": {"adam": 0.0002, "rmsprop": 0.0005}}
+_PAPER_RATES = {
+    "autoencoder": {"adam": 0.01, "rmsprop": 0.001},
+    "convnet": {"adam": 0.0002, "rmsprop": 0.0005},
+}
 _NAMES = {"adam": "Adam", "rmsprop": "RMSProp", "sgd": "SGD"}
 
 _SHARED = ["scale", "data", "epochs", "batch_size", "protocol"]
@@ -81,12 +103,14 @@ def find_runs(root):
     if not root.is_dir():
         raise ResultsError(
             f"There is no directory '{root}'. Give one that holds runs, or make it with "
-            f"`python -m reproduce train --out {root}`.")
+            f"`python -m reproduce train --out {root}`."
+        )
     rows = [_read_run(root, directory) for directory in sorted(_run_directories(root))]
     if not rows:
         raise ResultsError(
             f"'{root}' holds no run (no {paths.CONFIG} at any depth). Make some with "
-            f"`python -m reproduce train --out {root}`.")
+            f"`python -m reproduce train --out {root}`."
+        )
     return pd.DataFrame(rows)
 
 
@@ -124,15 +148,17 @@ def read_regret(runs):
     """
     table = _read(runs, paths.REGRET, _REGRET)
     expected = table["regret"] / np.sqrt(table["round"])
-    wrong = ~np.isclose(table["regret_over_sqrt_n"], expected, rtol=1e-4, atol=1e-12,
-                        equal_nan=True)
+    wrong = ~np.isclose(
+        table["regret_over_sqrt_n"], expected, rtol=1e-4, atol=1e-12, equal_nan=True
+    )
     if wrong.any():
         row = table[wrong].iloc[0]
         raise ResultsError(
             f"{Path(row['run'], paths.REGRET)}: regret_over_sqrt_n is "
             f"{row['regret_over_sqrt_n']:.6g} at round {row['round']}, but regret divided by "
             f"the root of the round is {expected[wrong].iloc[0]:.6g}. Write the table "
-            f"again with `python -m reproduce solve {row['run']}`.")
+            f"again with `python -m reproduce solve {row['run']}`."
+        )
     return table
 
 
@@ -173,18 +199,22 @@ def require_one_protocol(runs):
                 if value != found:
                     raise ResultsError(
                         f"Runs of one figure must share their {key}, but for the {task} "
-                        f"'{first['run']}' has {value} and '{other['run']}' has {found}. {advice}")
+                        f"'{first['run']}' has {value} and '{other['run']}' has {found}. {advice}"
+                    )
         twice = group[group.duplicated(["optimizer", "seed"], keep=False)]
         if len(twice):
             raise ResultsError(
                 f"'{twice.iloc[0]['run']}' and '{twice.iloc[1]['run']}' are both seed "
-                f"{twice.iloc[0]['seed']} of {twice.iloc[0]['optimizer']}. {advice}")
+                f"{twice.iloc[0]['seed']} of {twice.iloc[0]['optimizer']}. {advice}"
+            )
 
 
 def _shared(config):
     """What runs must share to appear in one figure."""
-    records = {name: (options.get("reduction"), options.get("schedule"))
-               for name, options in config.get("records", {}).items()}
+    records = {
+        name: (options.get("reduction"), options.get("schedule"))
+        for name, options in config.get("records", {}).items()
+    }
     return {**{key: config.get(key) for key in _SHARED}, "records": records}
 
 
@@ -203,13 +233,20 @@ def _read_run(root, directory):
         task, optimizer = config["task"], config["optimizer"]
         label = optimizer_label(task, optimizer["name"], optimizer["learning_rate"])
         between = [part for part in directory.relative_to(root).parts[:-1] if part != task]
-        return {"set": "/".join(between), "task": task, "scale": config["scale"],
-                "optimizer": label, "seed": config["seed"], "run": str(directory),
-                "config": config}
+        return {
+            "set": "/".join(between),
+            "task": task,
+            "scale": config["scale"],
+            "optimizer": label,
+            "seed": config["seed"],
+            "run": str(directory),
+            "config": config,
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResultsError(
             f"{path} does not describe a run ({type(error).__name__}: {error}). Train the run "
-            f"again with `python -m reproduce train`, or take the file away.") from error
+            f"again with `python -m reproduce train`, or take the file away."
+        ) from error
 
 
 def _read(runs, name, columns):

@@ -27,9 +27,7 @@ _FIGURES = nta.Protocol.preset("figures", dtype="float64")
 # Each reduction with the other's kind of schedule, to tell their effects apart.
 _CROSSED = (
     nta.Protocol("one_an_epoch", schedule="1 an epoch", dtype="float64"),
-    nta.Protocol(
-        "mean_every_10", "batch_mean", "every 10 steps", dtype="float64"
-    ),
+    nta.Protocol("mean_every_10", "batch_mean", "every 10 steps", dtype="float64"),
 )
 
 AUTOENCODER = {

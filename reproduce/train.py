@@ -54,9 +54,7 @@ def train(
                 epochs=epochs or chosen.epochs,
                 batch_size=tasks.BATCH_SIZE,
                 seed=seed,
-                recorders=[
-                    protocol.recorder(layers or chosen.layers) for protocol in recorded
-                ],
+                recorders=[protocol.recorder(layers or chosen.layers) for protocol in recorded],
                 directory=pathlib.Path(out, f"{name}_{learning_rate:g}_seed{seed}"),
                 metadata={
                     "task": "autoencoder",

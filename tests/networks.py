@@ -31,10 +31,7 @@ def reference_of(model):
     layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     return DenseNetwork(
         [layer.kernel.numpy() for layer in layers],
-        [
-            layer.bias.numpy() if layer.use_bias else np.zeros(layer.units)
-            for layer in layers
-        ],
+        [layer.bias.numpy() if layer.use_bias else np.zeros(layer.units) for layer in layers],
         [layer.activation.__name__ for layer in layers],
     )
 

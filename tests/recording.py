@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from nta_tf.recorders import Recorder
 from nta_tf import schedules
+from nta_tf.recorders import Recorder
 
 
 class KeepRounds(Recorder):

@@ -133,9 +133,7 @@ def test_cut_off_ignores_directions_that_are_rounding():
     slope = np.array([[0.0, 1e-12, 0.0]])
     for small, precision, rank in ((1e-16, 2.3e-16, 1), (1e-9, 2.3e-16, 2), (1e-9, 1e-8, 1)):
         hessian = np.diag([1.0, small, 0.0])[None]
-        optimum = minimize_quadratic(
-            Quadratic(hessian, slope, 1.0, precision), np.zeros((1, 3))
-        )
+        optimum = minimize_quadratic(Quadratic(hessian, slope, 1.0, precision), np.zeros((1, 3)))
         assert optimum.rank == rank
     noisy = np.diag([1.0, 1e-7, -1e-7])[None]
     assert minimize_quadratic(Quadratic(noisy, slope, 1.0), np.zeros((1, 3))).rank == 1

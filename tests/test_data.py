@@ -130,7 +130,11 @@ def test_prepared_data_equal_those_of_tfds(name, split, shared_data, no_network)
     ours = data.load(name, split, directory)
     read_config = tfds.ReadConfig(interleave_cycle_length=1)
     theirs = tfds.load(
-        name, split=split, data_dir=directory, batch_size=-1, download=False,
+        name,
+        split=split,
+        data_dir=directory,
+        batch_size=-1,
+        download=False,
         read_config=read_config,
     )
     np.testing.assert_array_equal(ours.y, theirs["label"])

@@ -60,9 +60,7 @@ def test_predictions_equal_the_reference(problem, method, reduction, seed):
         expected = np.stack(
             [network.taylor(x, index, kernels[name], g) for x, g in zip(inputs, tensors)]
         )
-        np.testing.assert_allclose(
-            lin.predict({name: kernels[name]}), expected, atol=1e-10
-        )
+        np.testing.assert_allclose(lin.predict({name: kernels[name]}), expected, atol=1e-10)
         total += expected - outputs
     np.testing.assert_allclose(lin.predict(kernels), total, atol=1e-10)
 
@@ -117,10 +115,7 @@ def test_t3_taylor_loss_is_convex_along_random_segments(problem, loss, reduction
         return float(nta.taylor_loss(lin, kernels, targets, loss))
 
     for _ in range(3):
-        ends = [
-            {n: 3 * _random_kernel(model, n, generator) for n in lin.layers}
-            for _ in range(2)
-        ]
+        ends = [{n: 3 * _random_kernel(model, n, generator) for n in lin.layers} for _ in range(2)]
         for t in (0.25, 0.5, 0.75):
             chord = (1 - t) * along(*ends, 0.0) + t * along(*ends, 1.0)
             assert along(*ends, t) <= chord + 1e-10 * (1 + abs(chord))
@@ -210,14 +205,14 @@ def test_branches_fall_back_on_the_tape(seed):
     first = keras.layers.Dense(5, "relu", name="first", dtype="float64")(inputs)
     second = keras.layers.Dense(5, name="second", dtype="float64")(first)
     added = keras.layers.Add(dtype="float64")([first, second])
-    model = keras.Model(inputs, keras.layers.Dense(3, "softmax", name="top", dtype="float64")(added))
+    model = keras.Model(
+        inputs, keras.layers.Dense(3, "softmax", name="top", dtype="float64")(added)
+    )
     x = np.random.default_rng(seed).normal(size=(EXAMPLES, 4))
     reference = nta.linearize(model, x, method="per_output")
     lin = nta.linearize(model, x)
     for name in ("first", "second", "top"):
-        np.testing.assert_allclose(
-            lin.jacobian(name), reference.jacobian(name), atol=1e-12
-        )
+        np.testing.assert_allclose(lin.jacobian(name), reference.jacobian(name), atol=1e-12)
 
 
 def test_sequential_models_and_flatten_before_the_first_layer(seed):
@@ -263,9 +258,7 @@ def test_autoencoder_on_digits_in_float32(sample):
     digits = sample.x[:8].reshape(8, 784)
     auto = nta.linearize(model, digits)
     tape = nta.linearize(model, digits, layers=["dense_3"], method="per_output")
-    np.testing.assert_allclose(
-        auto.jacobian("dense_3"), tape.jacobian("dense_3"), atol=1e-6
-    )
+    np.testing.assert_allclose(auto.jacobian("dense_3"), tape.jacobian("dense_3"), atol=1e-6)
     taylor = nta.taylor_loss(auto, {}, digits)
     network = reference_of(model)
     outputs = [network.forward(x)[2] for x in digits[:1].astype(np.float64)]

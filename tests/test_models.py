@@ -35,8 +35,15 @@ def test_convnet_is_that_of_the_paper(input_shape, flat):
         "dense_5": (192, 10),
     }
     assert [layer.name for layer in model.layers[1:]] == [
-        "conv2d_1", "max_pooling_1", "conv2d_2", "max_pooling_2", "conv2d_3", "max_pooling_3",
-        "flatten", "dense_4", "dense_5",
+        "conv2d_1",
+        "max_pooling_1",
+        "conv2d_2",
+        "max_pooling_2",
+        "conv2d_3",
+        "max_pooling_3",
+        "flatten",
+        "dense_4",
+        "dense_5",
     ]
     assert [model.get_layer(f"conv2d_{i}").activation.__name__ for i in (1, 2, 3)] == ["relu"] * 3
     assert model.get_layer("dense_4").activation.__name__ == "relu"
@@ -126,12 +133,21 @@ def test_options_of_the_autoencoder(rng):
 
 def test_options_of_the_convnet():
     model = models.convnet(
-        (30, 30, 2), classes=3, filters=4, kernel_size=3, padding="valid", dense_units=5,
-        use_bias=False, dtype="float64",
+        (30, 30, 2),
+        classes=3,
+        filters=4,
+        kernel_size=3,
+        padding="valid",
+        dense_units=5,
+        use_bias=False,
+        dtype="float64",
     )
     assert {name: kernel.shape for name, kernel in kernels(model).items()} == {
-        "conv2d_1": (3, 3, 2, 4), "conv2d_2": (3, 3, 4, 4), "conv2d_3": (3, 3, 4, 4),
-        "dense_4": (16, 5), "dense_5": (5, 3),
+        "conv2d_1": (3, 3, 2, 4),
+        "conv2d_2": (3, 3, 4, 4),
+        "conv2d_3": (3, 3, 4, 4),
+        "dense_4": (16, 5),
+        "dense_5": (5, 3),
     }
     assert model(np.zeros((1, 30, 30, 2))).dtype == "float64"
 

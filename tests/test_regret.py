@@ -51,8 +51,13 @@ def test_no_exponent_says_why():
 def test_table_of_a_run_on_real_digits(sample):
     digits = sample.x[:512].reshape(512, 784)
     run = nta.train(
-        nta.models.autoencoder(seed=0), digits, digits, epochs=3, batch_size=64,
-        optimizer=nta.optimizers.get("sgd", 0.1), recorders=[nta.TaylorRounds(["dense_4"])],
+        nta.models.autoencoder(seed=0),
+        digits,
+        digits,
+        epochs=3,
+        batch_size=64,
+        optimizer=nta.optimizers.get("sgd", 0.1),
+        recorders=[nta.TaylorRounds(["dense_4"])],
     )
     table = nta.regret(run, "dense_4", radius=[None, math.inf])
     assert table["round"].tolist() == [8, 16, 24] * 2
@@ -60,9 +65,7 @@ def test_table_of_a_run_on_real_digits(sample):
     ball, free = table[:3].reset_index(), table[3:].reset_index()
     assert (ball["taylor_optimum"] >= free["taylor_optimum"] - 1e-9).all()
     assert (ball["distance"] <= ball["radius"] * (1 + 1e-9)).all()
-    np.testing.assert_allclose(
-        free["cumulative_loss"], run.losses.cumsum()[[7, 15, 23]], rtol=1e-6
-    )
+    np.testing.assert_allclose(free["cumulative_loss"], run.losses.cumsum()[[7, 15, 23]], rtol=1e-6)
     np.testing.assert_allclose(
         table["regret_over_sqrt_n"], table["regret"] / np.sqrt(table["round"])
     )
@@ -73,8 +76,13 @@ def test_run_without_rounds_yet(tmp_path, sample):
     digits = sample.x[:128].reshape(128, 784)
     late = nta.TaylorRounds(["dense_4"], schedule=_Never())
     run = nta.train(
-        nta.models.autoencoder(seed=0), digits, digits, optimizer="sgd", epochs=1,
-        batch_size=64, recorders=[late],
+        nta.models.autoencoder(seed=0),
+        digits,
+        digits,
+        optimizer="sgd",
+        epochs=1,
+        batch_size=64,
+        recorders=[late],
     )
     with pytest.raises(ValueError, match="no rounds yet"):
         nta.regret(run, "dense_4")

@@ -35,9 +35,16 @@ def _train(directory=None, optimizer="rmsprop", recorders=None, epochs=EPOCHS, *
     if isinstance(optimizer, str):
         optimizer = nta.optimizers.get(optimizer, 0.01)
     run = nta.train(
-        model, x, x, optimizer=optimizer, epochs=epochs, batch_size=BATCH, seed=5,
+        model,
+        x,
+        x,
+        optimizer=optimizer,
+        epochs=epochs,
+        batch_size=BATCH,
+        seed=5,
         recorders=[nta.TaylorRounds()] if recorders is None else recorders,
-        directory=directory, **options,
+        directory=directory,
+        **options,
     )
     return model, run
 
@@ -48,9 +55,7 @@ def _assert_same(first, second):
         np.testing.assert_array_equal(one, other)
     assert first[1].arrays() == second[1].arrays()
     for name in first[1].arrays():
-        np.testing.assert_array_equal(
-            first[1].read(name), second[1].read(name), err_msg=name
-        )
+        np.testing.assert_array_equal(first[1].read(name), second[1].read(name), err_msg=name)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd", "adam_keras", "rmsprop_keras"])
@@ -102,7 +107,12 @@ def test_recording_never_changes_the_paper_s_autoencoder(sample):
     for recorders in ([], [nta.TaylorRounds()]):
         model = nta.models.autoencoder(seed=0)
         nta.train(
-            model, digits, digits, optimizer="adam", epochs=2, batch_size=64,
+            model,
+            digits,
+            digits,
+            optimizer="adam",
+            epochs=2,
+            batch_size=64,
             recorders=recorders,
         )
         weights.append(model.get_weights())
@@ -132,8 +142,13 @@ def test_classifier_with_labels_learns(sample):
     hidden = keras.layers.Dense(10)(keras.layers.Flatten()(inputs))
     model = keras.Model(inputs, hidden)
     run = nta.train(
-        model, sample.x[:640], sample.y[:640], optimizer=nta.optimizers.get("adam", 0.01),
-        loss="cross_entropy", epochs=3, batch_size=64,
+        model,
+        sample.x[:640],
+        sample.y[:640],
+        optimizer=nta.optimizers.get("adam", 0.01),
+        loss="cross_entropy",
+        epochs=3,
+        batch_size=64,
     )
     assert run.losses[-1].mean() < 0.5 * run.losses[0].mean()
 
@@ -246,9 +261,15 @@ class TestDirectories:
         _train(tmp_path / "run")
         with pytest.raises(nta.RunDirectoryError, match="data: "):
             nta.train(
-                _model(), _data() + 1, _data() + 1, epochs=EPOCHS, batch_size=BATCH, seed=5,
+                _model(),
+                _data() + 1,
+                _data() + 1,
+                epochs=EPOCHS,
+                batch_size=BATCH,
+                seed=5,
                 optimizer=nta.optimizers.get("rmsprop", 0.01),
-                recorders=[nta.TaylorRounds()], directory=tmp_path / "run",
+                recorders=[nta.TaylorRounds()],
+                directory=tmp_path / "run",
             )
 
     @pytest.mark.parametrize("damage", ["progress.json", "trace.zarr/losses/zarr.json"])

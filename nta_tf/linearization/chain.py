@@ -97,9 +97,7 @@ class DenseChain:
             preactivations.append(preactivation)
             inputs, slope = _activate(activation, preactivation)
             slopes.append(slope)
-        return Evaluation(
-            layer_inputs, preactivations, slopes, list(kernels), inputs
-        )
+        return Evaluation(layer_inputs, preactivations, slopes, list(kernels), inputs)
 
 
 def find_chain(tapped):

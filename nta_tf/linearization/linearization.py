@@ -98,8 +98,7 @@ class Linearization:
         self._taps = linearizer.taps
         self.layers = list(self._taps)
         self._weights = {
-            name: tuple(map(tf.identity, _weights(tap.layer)))
-            for name, tap in self._taps.items()
+            name: tuple(map(tf.identity, _weights(tap.layer))) for name, tap in self._taps.items()
         }
         outputs, layer_inputs, preactivations, parts = linearizer.evaluate(inputs)
         self.outputs = outputs
@@ -177,8 +176,7 @@ class Linearization:
         if self.reduction == "batch_mean":
             return self.outputs + self._mean_change(changes)
         moved = {
-            name: self._preactivation_change(name, *change)
-            for name, change in changes.items()
+            name: self._preactivation_change(name, *change) for name, change in changes.items()
         }
         if self._evaluation is not None:
             names = self._linearizer.chain.names
@@ -211,9 +209,7 @@ class Linearization:
         old = self._weights[self._known(name)]
         new = list(new) if isinstance(new, (tuple, list)) else [new]
         if len(new) > len(old):
-            raise ValueError(
-                f"Layer {name!r} has {len(old)} weights. Received: {len(new)} for it"
-            )
+            raise ValueError(f"Layer {name!r} has {len(old)} weights. Received: {len(new)} for it")
         changes = []
         for value, weight in zip(new, old):
             value = tf.cast(tf.convert_to_tensor(value), weight.dtype)
@@ -227,9 +223,7 @@ class Linearization:
 
     def _known(self, layer):
         if layer not in self._taps:
-            raise ValueError(
-                f"Linearized layers are {self.layers}. Received: layer={layer!r}"
-            )
+            raise ValueError(f"Linearized layers are {self.layers}. Received: layer={layer!r}")
         return layer
 
     def _known_neuron(self, layer, neuron):
@@ -279,9 +273,7 @@ def linearize(model, x, layers=None, method="auto", reduction="per_example"):
     True
     """
     if reduction not in REDUCTIONS:
-        raise ValueError(
-            f"The reduction must be one of {REDUCTIONS}. Received: {reduction!r}"
-        )
+        raise ValueError(f"The reduction must be one of {REDUCTIONS}. Received: {reduction!r}")
     linearizer = _linearizer(model, layers, method)
     inputs = _checked_inputs(linearizer.tapped, x)
     return Linearization(linearizer, inputs, reduction)

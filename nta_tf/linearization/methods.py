@@ -18,9 +18,7 @@ METHODS = ("auto", "per_output", "pfor")
 def check_method(method):
     """Raises unless the method is one of `METHODS`."""
     if method not in METHODS:
-        raise ValueError(
-            f"The method must be one of {METHODS}. Received: method={method!r}"
-        )
+        raise ValueError(f"The method must be one of {METHODS}. Received: method={method!r}")
 
 
 def per_output(tapped, inputs, name):

@@ -129,13 +129,9 @@ class TappedModel:
         preactivation = _Preactivation(layer, rule)(layer_input)
         activated = preactivation
         if layer.activation is not keras.activations.linear:
-            activation = keras.layers.Activation(
-                layer.activation, dtype=layer.dtype_policy
-            )
+            activation = keras.layers.Activation(layer.activation, dtype=layer.dtype_policy)
             activated = activation(preactivation)
-        self.taps[layer.name] = Tap(
-            layer, rule, layer_input, preactivation, activated
-        )
+        self.taps[layer.name] = Tap(layer, rule, layer_input, preactivation, activated)
         return activated
 
 

@@ -21,7 +21,6 @@ evaluation (float32 is fast, float64 is slow and exact); sums are always float64
 import numpy as np
 import tensorflow as tf
 
-from nta_tf.linearization import chain as chains
 from nta_tf.recorders.base import ArraySpecification
 
 
@@ -208,9 +207,7 @@ class OutputLayer(_Form):
         if self.blocks == 1:
             hessian = tf.reduce_sum(pairs_of_x, axis=1)[tf.newaxis]
         else:
-            hessian = tf.matmul(
-                _flat(slopes**2), pairs_of_x, transpose_a=True, transpose_b=True
-            )
+            hessian = tf.matmul(_flat(slopes**2), pairs_of_x, transpose_a=True, transpose_b=True)
         gradient = tf.matmul(_flat(pulled), _flat(x), transpose_a=True) * scale
         return self._sums(
             hessian * scale,
@@ -301,88 +298,3 @@ def _neuron_total(values, changes):
     units = changes.shape[-1]
     changes = tf.reshape(tf.cast(changes, tf.float64), (-1, units))
     return _total(values) - tf.reduce_sum(changes, axis=0)
-
-
-class LinearizedRounds:
-    """A chain linearized on R rounds: what the forms above are made of, each made once.
-
-    Args:
-        chain: A `DenseChain`.
-        evaluation: Its `Evaluation` on (R, B) examples.
-        targets: (R, B, p_L).
-        bias: Whether each layer's bias is a weight (of a constant input 1).
-        biases: b_l of each layer, (R, p_l).
-        lowest: Index of the lowest layer that is recorded.
-    """
-
-    def __init__(self, evaluation, targets, biases, bias, lowest):
-        self._evaluation = evaluation
-        self._errors = evaluation.outputs - targets
-        self._biases = biases
-        self._bias = bias
-        self._lowest = lowest
-        self._grams = None
-        self._back = chains.backpropagate(evaluation, self._errors)
-
-    def x(self, layer):
-        """x_{l-1}, (R, B, p_{l-1}), with a constant 1 behind it if the bias is a weight."""
-        x = self._evaluation.layer_inputs[layer]
-        return tf.concat([x, tf.ones_like(x[..., :1])], -1) if self._bias else x
-
-    def kernel(self, layer):
-        """W_l, (R, p_{l-1}, p_l), with the bias as last row if it is a weight."""
-        kernel = self._evaluation.kernels[layer]
-        if not self._bias:
-            return kernel
-        return tf.concat([kernel, self._biases[layer][:, tf.newaxis]], 1)
-
-    def moved(self, layer):
-        """W_l^T x_{l-1}: what the weights of the scope add to the preactivation."""
-        return tf.matmul(self.x(layer), self.kernel(layer))
-
-    def gram(self, layer):
-        """S_l = J_l^T J_l, (R, B, p_l, p_l)."""
-        if self._grams is None:
-            self._grams = chains.gram_matrices(self._evaluation, self._lowest)
-        return self._grams[layer]
-
-    def backpropagated(self, layer):
-        """J_l^T (f - y), (R, B, p_l)."""
-        return self._back[layer]
-
-    def errors(self):
-        """f - y, (R, B, p_L)."""
-        return self._errors
-
-    def squared_errors(self):
-        """||f - y||^2, (R, B)."""
-        return _dot(self._errors, self._errors)
-
-    def losses(self):
-        """The loss of each round, (R,)."""
-        return tf.reduce_mean(tf.square(self._errors), axis=(1, 2))
-
-    def output_slopes(self):
-        """s_L'(a_L), (R, B, p_L)."""
-        slopes = self._evaluation.slopes[-1]
-        return tf.ones_like(self._errors) if slopes is None else slopes
-
-    def collapsed(self, layer):
-        """J_l = A U_l: U_l (R, B, r, p_l), A^T A / p_L and A^T mean(f - y) / p_L."""
-        outputs = self._errors.shape[-1]
-        mean_errors = tf.reduce_mean(self._errors, axis=1)
-        if self._evaluation.slopes[-1] is None:
-            last = self._evaluation.kernels[-1]
-            return (
-                chains.collapsed_jacobian(self._evaluation, layer),
-                tf.matmul(last, last, transpose_b=True) / outputs,
-                tf.linalg.matvec(last, mean_errors) / outputs,
-            )
-        identity = tf.eye(outputs, dtype=mean_errors.dtype) / outputs
-        return (
-            chains.jacobian(self._evaluation, layer),
-            tf.broadcast_to(
-                identity, tf.stack([tf.shape(mean_errors)[0], outputs, outputs])
-            ),
-            mean_errors / outputs,
-        )

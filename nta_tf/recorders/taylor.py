@@ -9,6 +9,7 @@ from nta_tf.linearization import chain as chains
 from nta_tf.linearization.taps import TappedModel
 from nta_tf.recorders import normal_equations as forms
 from nta_tf.recorders.base import ArraySpecification, Recorder, Rounds
+from nta_tf.recorders.linearized_rounds import LinearizedRounds
 
 DTYPES = ("float32", "float64")
 _BLOCK_BYTES = 2**26
@@ -107,9 +108,7 @@ class TaylorRounds(Recorder):
         self._trajectory = {"rounds": 0, "incurred": 0.0}
 
     def record(self, rounds):
-        weights = {
-            layer.name: self._weights_of(layer, rounds) for layer in self._chain.layers
-        }
+        weights = {layer.name: self._weights_of(layer, rounds) for layer in self._chain.layers}
         full = len(rounds.steps) == self.rounds_at_once()
         accumulate = self._accumulate_full if full else self._accumulate
         increments = accumulate(weights, rounds.inputs, rounds.targets)
@@ -168,13 +167,9 @@ class TaylorRounds(Recorder):
             None if weights[n][1] is None else tf.cast(weights[n][1], self.dtype)
             for n in self._chain.names
         ]
-        evaluation = self._chain.evaluate(
-            tf.cast(inputs, self.dtype), kernels, biases
-        )
+        evaluation = self._chain.evaluate(tf.cast(inputs, self.dtype), kernels, biases)
         lowest = min(self._chain.names.index(layer) for layer in self.layers)
-        return forms.LinearizedRounds(
-            evaluation, tf.cast(targets, self.dtype), biases, self.bias, lowest
-        )
+        return LinearizedRounds(evaluation, tf.cast(targets, self.dtype), biases, self.bias, lowest)
 
     def _weights_of(self, layer, rounds: Rounds):
         bias = rounds.weights[layer.bias.path] if layer.use_bias else None
@@ -207,9 +202,7 @@ class TaylorRounds(Recorder):
         counts = [len(self.steps(epoch)) for epoch in range(self._training.epochs)]
         size = width * layer.units
         if max(counts) * rank * (size + rank) < size * (size + 1) // 2:
-            return forms.BatchMeanFactors(
-                *shape, rank=rank, rounds=max(counts), dtype=self.dtype
-            )
+            return forms.BatchMeanFactors(*shape, rank=rank, rounds=max(counts), dtype=self.dtype)
         return forms.BatchMean(*shape)
 
     def _specifications(self):
@@ -275,9 +268,7 @@ def make_form(config, layer, shapes):
     hessian = shapes["hessian"]
     if "weight" in shapes:
         rounds, rank, _ = hessian
-        return forms.BatchMeanFactors(
-            *shape, rank=rank, rounds=rounds, dtype=config["dtype"]
-        )
+        return forms.BatchMeanFactors(*shape, rank=rank, rounds=rounds, dtype=config["dtype"])
     if len(hessian) == 1:
         return forms.BatchMean(*shape)
     if hessian[0] in (1, units) and hessian[1] == width * (width + 1) // 2:

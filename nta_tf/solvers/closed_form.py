@@ -57,9 +57,11 @@ class Quadratic:
         return 2 * (self.gradient + self._times(weights))
 
     def _times(self, weights):
-        return np.einsum("bij,bj->bi", np.broadcast_to(
-            self.hessian, (len(weights), *self.hessian.shape[1:])
-        ), weights)
+        return np.einsum(
+            "bij,bj->bi",
+            np.broadcast_to(self.hessian, (len(weights), *self.hessian.shape[1:])),
+            weights,
+        )
 
 
 def minimize_quadratic(quadratic, centre, radius=math.inf):
@@ -160,18 +162,14 @@ class _Spectrum:
 
 def _minimize(quadratic, centre, radius, spectrum):
     step = spectrum.displacement(0.0)
-    status = (
-        Status.OPTIMAL if spectrum.rank == spectrum.values.size else Status.RANK_DEFICIENT
-    )
+    status = Status.OPTIMAL if spectrum.rank == spectrum.values.size else Status.RANK_DEFICIENT
     if np.linalg.norm(step) > radius:
         step = _step_to_boundary(spectrum, radius)
         status = Status.ON_BALL
     weights = centre + spectrum.weights(step)
     reach = radius if math.isfinite(radius) else 2 * float(np.linalg.norm(step))
     gap = frank_wolfe_gap(quadratic.slope(weights), weights - centre, reach)
-    return Optimum(
-        quadratic.value(weights), weights, max(gap, 0.0), status, rank=spectrum.rank
-    )
+    return Optimum(quadratic.value(weights), weights, max(gap, 0.0), status, rank=spectrum.rank)
 
 
 def _step_to_boundary(spectrum, radius):

@@ -9,14 +9,16 @@ import pytest
 from reproduce import compare, judgements
 from reproduce.claims import STATEMENTS
 
-REPRODUCED, NOT, OPEN = (judgements.REPRODUCED, judgements.NOT_REPRODUCED,
-                         judgements.INCONCLUSIVE)
+REPRODUCED, NOT, OPEN = (judgements.REPRODUCED, judgements.NOT_REPRODUCED, judgements.INCONCLUSIVE)
 
 
 def _claims(root, claim, words=""):
     table = compare.compare(root)
-    return table[(table["claim"] == claim) & table["protocol"].str.contains(words)
-                 & ~table["statement"].str.endswith("other layers")]
+    return table[
+        (table["claim"] == claim)
+        & table["protocol"].str.contains(words)
+        & ~table["statement"].str.endswith("other layers")
+    ]
 
 
 def _only(root, claim, words="figures protocol"):
@@ -50,9 +52,18 @@ def test_each_record_is_judged_separately(tmp_path, write_set):
     assert _only(root, 5, "definition").verdict == OPEN
 
 
-@pytest.mark.parametrize("power, interval, verdict", [
-    (0.5, 0.02, REPRODUCED), (0.45, 0.02, REPRODUCED), (0.7, 0.22, REPRODUCED),
-    (0.7, 0.05, NOT), (0.1, 0.05, NOT), (1.0, 0.1, NOT), (0.5, 0.6, OPEN)])
+@pytest.mark.parametrize(
+    "power, interval, verdict",
+    [
+        (0.5, 0.02, REPRODUCED),
+        (0.45, 0.02, REPRODUCED),
+        (0.7, 0.22, REPRODUCED),
+        (0.7, 0.05, NOT),
+        (0.1, 0.05, NOT),
+        (1.0, 0.1, NOT),
+        (0.5, 0.6, OPEN),
+    ],
+)
 def test_claim_4_follows_the_exponent(tmp_path, write_set, power, interval, verdict):
     changes = {"power": power, "interval": interval}
     row = _only(write_set(tmp_path, adam=changes), 4)
@@ -82,24 +93,32 @@ def test_without_sgd_claim_4_is_open(tmp_path, write):
     assert row.verdict == OPEN and "no run of RMSProp, SGD" in row.measured
 
 
-@pytest.mark.parametrize("changes, verdict", [
-    ({}, REPRODUCED),
-    ({"adam": {"final": 0.05}}, NOT),               # loss above SGD's
-    ({"adam": {"slope": 0.009}}, NOT),              # gap above SGD's
-    ({"rmsprop": {"slope": -0.001}}, OPEN),         # no gap to speak of
-    ({"adam": {"slope": 0.00595}}, OPEN)])          # a tie
+@pytest.mark.parametrize(
+    "changes, verdict",
+    [
+        ({}, REPRODUCED),
+        ({"adam": {"final": 0.05}}, NOT),  # loss above SGD's
+        ({"adam": {"slope": 0.009}}, NOT),  # gap above SGD's
+        ({"rmsprop": {"slope": -0.001}}, OPEN),  # no gap to speak of
+        ({"adam": {"slope": 0.00595}}, OPEN),
+    ],
+)  # a tie
 def test_claim_5_follows_losses_and_gaps(tmp_path, write_set, changes, verdict):
     row = _only(write_set(tmp_path, **changes), 5)
     assert row.verdict == verdict
     assert "epoch 100, N = 100" in row.measured and "gap" in row.measured
 
 
-@pytest.mark.parametrize("changes, verdict", [
-    ({}, REPRODUCED),
-    ({"adam": {"final": 0.02}}, NOT),               # Adam above RMSProp
-    ({"adam": {"final": 0.0178}}, OPEN),            # a tie
-    ({"rmsprop": {"final": 0.0285}}, NOT),          # only 5% below SGD
-    ({"sgd": {"diverged_in": 5}}, OPEN)])           # no SGD to compare with
+@pytest.mark.parametrize(
+    "changes, verdict",
+    [
+        ({}, REPRODUCED),
+        ({"adam": {"final": 0.02}}, NOT),  # Adam above RMSProp
+        ({"adam": {"final": 0.0178}}, OPEN),  # a tie
+        ({"rmsprop": {"final": 0.0285}}, NOT),  # only 5% below SGD
+        ({"sgd": {"diverged_in": 5}}, OPEN),
+    ],
+)  # no SGD to compare with
 def test_claim_9_follows_the_order_of_losses(tmp_path, write_set, changes, verdict):
     assert _only(write_set(tmp_path, **changes), 9, "").verdict == verdict
 

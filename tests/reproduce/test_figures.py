@@ -18,8 +18,9 @@ def _figure_6(root):
 
 
 def _lines(axes):
-    return {line.get_label(): line for line in axes.get_lines()
-            if not line.get_label().startswith("_")}
+    return {
+        line.get_label(): line for line in axes.get_lines() if not line.get_label().startswith("_")
+    }
 
 
 def _legend_texts(figure):
@@ -63,8 +64,9 @@ def test_the_record_and_the_layer_are_the_ones_asked_for(tmp_path, write_set):
     assert "layer 5" in doubled.get_xlabel()
 
 
-@pytest.mark.parametrize("sgd, label", [(None, "SGD lr=1.0"), (0.1, "SGD lr=0.1"),
-                                        ("SGD lr=0.01", "SGD lr=0.01")])
+@pytest.mark.parametrize(
+    "sgd, label", [(None, "SGD lr=1.0"), (0.1, "SGD lr=0.1"), ("SGD lr=0.01", "SGD lr=0.01")]
+)
 def test_sgd_is_the_best_rate_or_the_one_asked_for(tmp_path, write_set, sgd, label):
     assert label in _lines(_figure_4(write_set(tmp_path), sgd=sgd).axes[0])
 
@@ -143,9 +145,8 @@ def test_a_mean_ends_where_one_seed_diverges(tmp_path, write):
 
 def test_figure_6_has_the_papers_legend_and_range(tmp_path, write_set):
     figure = _figure_6(write_set(tmp_path))
-    panel, = figure.axes
-    assert _legend_texts(figure) == [
-        "RMSProp", "Adam", "SGD lr=1.0", "SGD lr=0.1", "SGD lr=0.01"]
+    (panel,) = figure.axes
+    assert _legend_texts(figure) == ["RMSProp", "Adam", "SGD lr=1.0", "SGD lr=0.1", "SGD lr=0.01"]
     assert panel.get_ylim() == (0.0, 0.12)
     expected = pd.read_csv(tmp_path / "adam_seed0/results/losses.csv")["loss"]
     np.testing.assert_allclose(_lines(panel)["Adam"].get_ydata(), expected)
@@ -158,8 +159,16 @@ def test_figure_6_widens_its_range_for_larger_losses(tmp_path, write_set):
 
 def test_convnet_results_bring_their_panels(tmp_path, write_set, write):
     write_set(tmp_path / "autoencoder")
-    write(tmp_path / "convnet", "adam_seed0", "adam", 0.0002, task="convnet",
-          layers=["conv2d_2"], slope=8.0, final=0.1)
+    write(
+        tmp_path / "convnet",
+        "adam_seed0",
+        "adam",
+        0.0002,
+        task="convnet",
+        layers=["conv2d_2"],
+        slope=8.0,
+        final=0.1,
+    )
     panels = _figure_4(tmp_path).axes
     assert [axes.get_xlabel().split("\n")[1][:3] for axes in panels] == ["(a)", "(b)", "(c)"]
     np.testing.assert_allclose(_lines(panels[0])["Adam"].get_ydata(), 8.0)
@@ -169,20 +178,38 @@ def test_convnet_results_bring_their_panels(tmp_path, write_set, write):
 def test_all_layers_have_a_column_each(tmp_path, write_set):
     root = write_set(tmp_path)
     figure = figure_4.compose_layers(
-        tables.find_runs(root), tables.read_regret(root), tables.read_losses(root),
-        layers=["dense_2", "dense_6"])
+        tables.find_runs(root),
+        tables.read_regret(root),
+        tables.read_losses(root),
+        layers=["dense_2", "dense_6"],
+    )
     assert [axes.get_title() for axes in figure.axes[:2]] == [
-        "Layer 2 (dense_2)", "Layer 6 (dense_6)"]
+        "Layer 2 (dense_2)",
+        "Layer 6 (dense_6)",
+    ]
 
 
 def test_the_caption_comes_from_the_configuration(tmp_path, write):
-    write(tmp_path, "adam_seed3", "adam", 0.01, seed=3, epochs=40,
-          protocol={"output_activation": "sigmoid", "kernel_initializer": "he_normal"},
-          records={"mine": {"reduction": "batch_mean", "schedule": "8 an epoch"}})
+    write(
+        tmp_path,
+        "adam_seed3",
+        "adam",
+        0.01,
+        seed=3,
+        epochs=40,
+        protocol={"output_activation": "sigmoid", "kernel_initializer": "he_normal"},
+        records={"mine": {"reduction": "batch_mean", "schedule": "8 an epoch"}},
+    )
     caption = " ".join(_figure_4(tmp_path, record="mine").get_supxlabel().split())
-    for words in ("mine protocol: batch_mean, 8 rounds an epoch, no ball",
-                  "quick scale: MNIST sample, 4,000 digits", "40 epochs", "seed 3",
-                  "sigmoid output, He normal", "TensorFlow 2.21", "at most 1e-3"):
+    for words in (
+        "mine protocol: batch_mean, 8 rounds an epoch, no ball",
+        "quick scale: MNIST sample, 4,000 digits",
+        "40 epochs",
+        "seed 3",
+        "sigmoid output, He normal",
+        "TensorFlow 2.21",
+        "at most 1e-3",
+    ):
         assert words in caption
 
 
@@ -206,9 +233,21 @@ def test_redrawing_gives_identical_bytes(tmp_path, write_set):
     root = write_set(tmp_path / "runs", seeds=(0, 1))
     first = figures.draw(["4", "6"], root, tmp_path / "first")
     second = figures.draw(["4", "6"], root, tmp_path / "second")
-    assert _names(first) == _names(second) == sorted(
-        f"figure_{name}.{kind}" for kind in ("png", "pdf")
-        for name in ("4_figures", "4_figures_layers", "4_definition", "4_definition_layers", "6"))
+    assert (
+        _names(first)
+        == _names(second)
+        == sorted(
+            f"figure_{name}.{kind}"
+            for kind in ("png", "pdf")
+            for name in (
+                "4_figures",
+                "4_figures_layers",
+                "4_definition",
+                "4_definition_layers",
+                "6",
+            )
+        )
+    )
     for one, other in zip(first, second):
         assert one.read_bytes() == other.read_bytes(), one.name
 
@@ -220,18 +259,27 @@ def test_several_result_sets_are_drawn_apart(tmp_path, write_set):
     assert {path.parent.name for path in written} == {"linear", "sigmoid"}
 
 
-@pytest.mark.parametrize("number, words", [(3, "Figure 3 needs the regret of neurons"),
-                                           ("5", "Figure 5 needs the exploration measures"),
-                                           (9, "There is no figure 9; the figures are 3, 4")])
+@pytest.mark.parametrize(
+    "number, words",
+    [
+        (3, "Figure 3 needs the regret of neurons"),
+        ("5", "Figure 5 needs the exploration measures"),
+        (9, "There is no figure 9; the figures are 3, 4"),
+    ],
+)
 def test_figures_without_results_say_what_is_missing(tmp_path, write_set, number, words):
     with pytest.raises(ResultsError, match=words):
         figures.draw([number], write_set(tmp_path), tmp_path / "out")
 
 
-@pytest.mark.parametrize("options, words", [
-    ({"records": ["mine"]}, "no record mine; there is figures, definition"),
-    ({"layer": "dense_9"}, "no regret of dense_9 .*dense_2, dense_3"),
-    ({"ball": True}, "no regret of dense_3 with a ball")])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"records": ["mine"]}, "no record mine; there is figures, definition"),
+        ({"layer": "dense_9"}, "no regret of dense_9 .*dense_2, dense_3"),
+        ({"ball": True}, "no regret of dense_3 with a ball"),
+    ],
+)
 def test_what_was_not_solved_is_named(tmp_path, write_set, options, words):
     with pytest.raises(ResultsError, match=words):
         figures.draw([4], write_set(tmp_path), tmp_path / "out", **options)
@@ -239,8 +287,18 @@ def test_what_was_not_solved_is_named(tmp_path, write_set, options, words):
 
 def test_colours_do_not_depend_on_what_else_is_drawn():
     assert style.colours(["Adam"])["Adam"] == style.colours(["Adam", "SGD lr=0.3"])["Adam"]
-    drawn = style.colours(["Adam", "RMSProp", "SGD lr=1.0", "SGD lr=0.1", "SGD lr=0.01",
-                           "SGD lr=0.3", "Adam lr=0.1", "RMSProp (Keras 3)"])
+    drawn = style.colours(
+        [
+            "Adam",
+            "RMSProp",
+            "SGD lr=1.0",
+            "SGD lr=0.1",
+            "SGD lr=0.01",
+            "SGD lr=0.3",
+            "Adam lr=0.1",
+            "RMSProp (Keras 3)",
+        ]
+    )
     assert len(set(drawn.values())) == len(drawn)
 
 
@@ -248,15 +306,24 @@ def test_protocol_in_words(tmp_path, write):
     write(tmp_path, "adam_seed0", "adam", 0.01)
     runs = tables.find_runs(tmp_path)
     assert captions.protocol(runs, "definition", ball=True) == (
-        "definition protocol: per_example, 4 rounds an epoch, inside the ball")
+        "definition protocol: per_example, 4 rounds an epoch, inside the ball"
+    )
 
 
-@pytest.mark.parametrize("data, words", [
-    ({"name": "mnist", "source": "MNIST, 60,000 digits", "examples": 60000},
-     "quick scale: MNIST, 60,000 digits"),
-    ({"name": "mnist", "source": "MNIST, 60,000 digits", "examples": 512},
-     "quick scale: MNIST, 60,000 digits, 512 of them used"),
-    ({"name": "mnist"}, "quick scale: mnist")])
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (
+            {"name": "mnist", "source": "MNIST, 60,000 digits", "examples": 60000},
+            "quick scale: MNIST, 60,000 digits",
+        ),
+        (
+            {"name": "mnist", "source": "MNIST, 60,000 digits", "examples": 512},
+            "quick scale: MNIST, 60,000 digits, 512 of them used",
+        ),
+        ({"name": "mnist"}, "quick scale: mnist"),
+    ],
+)
 def test_data_in_words(tmp_path, write, data, words):
     write(tmp_path, "adam_seed0", "adam", 0.01)
     runs = tables.find_runs(tmp_path)

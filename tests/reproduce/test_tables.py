@@ -31,13 +31,16 @@ def test_nothing_inside_a_run_is_taken_for_a_run(tmp_path, write):
     assert len(tables.find_runs(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("task, name, rate, label", [
-    ("autoencoder", "adam", 0.01, "Adam"),
-    ("convnet", "adam", 0.0002, "Adam"),
-    ("autoencoder", "adam", 0.001, "Adam lr=0.001"),
-    ("autoencoder", "rmsprop_keras", 0.001, "RMSProp (Keras 3)"),
-    ("autoencoder", "sgd", 1, "SGD lr=1.0"),
-])
+@pytest.mark.parametrize(
+    "task, name, rate, label",
+    [
+        ("autoencoder", "adam", 0.01, "Adam"),
+        ("convnet", "adam", 0.0002, "Adam"),
+        ("autoencoder", "adam", 0.001, "Adam lr=0.001"),
+        ("autoencoder", "rmsprop_keras", 0.001, "RMSProp (Keras 3)"),
+        ("autoencoder", "sgd", 1, "SGD lr=1.0"),
+    ],
+)
 def test_labels_are_those_of_the_paper(task, name, rate, label):
     assert tables.optimizer_label(task, name, rate) == label
 
@@ -55,11 +58,14 @@ def test_every_table_has_one_row_a_saved_row(tmp_path, write_set):
     assert (regret["radius"] == float("inf")).all()
 
 
-@pytest.mark.parametrize("name, read", [
-    ("losses.csv", tables.read_losses),
-    ("regret.csv", tables.read_regret),
-    ("exponents.csv", tables.read_exponents),
-])
+@pytest.mark.parametrize(
+    "name, read",
+    [
+        ("losses.csv", tables.read_losses),
+        ("regret.csv", tables.read_regret),
+        ("exponents.csv", tables.read_exponents),
+    ],
+)
 @pytest.mark.parametrize("damage", ["missing", "empty", "binary", "column", "text"])
 def test_a_missing_or_damaged_file_is_named_with_its_remedy(tmp_path, write, name, read, damage):
     run = write(tmp_path, "adam_seed0", "adam", 0.01)
@@ -111,16 +117,20 @@ def test_an_absent_or_empty_directory_is_named(tmp_path):
 
 def test_runs_of_two_protocols_are_not_mixed(tmp_path, write):
     write(tmp_path, "adam_seed0", "adam", 0.01)
-    write(tmp_path, "adam_seed1", "adam", 0.01, seed=1,
-          protocol={"output_activation": "sigmoid"})
+    write(tmp_path, "adam_seed1", "adam", 0.01, seed=1, protocol={"output_activation": "sigmoid"})
     with pytest.raises(ResultsError, match="share their protocol"):
         tables.require_one_protocol(tables.find_runs(tmp_path))
 
 
 def test_runs_of_two_schedules_are_not_mixed(tmp_path, write):
     write(tmp_path, "adam_seed0", "adam", 0.01)
-    write(tmp_path, "sgd_seed0", "sgd", 1.0,
-          records={"figures": {"reduction": "batch_mean", "schedule": "2 an epoch"}})
+    write(
+        tmp_path,
+        "sgd_seed0",
+        "sgd",
+        1.0,
+        records={"figures": {"reduction": "batch_mean", "schedule": "2 an epoch"}},
+    )
     with pytest.raises(ResultsError, match="share their records"):
         tables.require_one_protocol(tables.find_runs(tmp_path))
 
@@ -133,6 +143,8 @@ def test_the_same_run_twice_is_refused(tmp_path, write):
 
 
 def test_drawing_does_not_import_tensorflow():
-    code = ("import sys, reproduce.figures, reproduce.compare; "
-            "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'nta_tf')))")
+    code = (
+        "import sys, reproduce.figures, reproduce.compare; "
+        "sys.exit(any(name in sys.modules for name in ('tensorflow', 'keras', 'nta_tf')))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,58 @@
+"""What makes a run, in words that another machine can compare with its own."""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_PACKAGES = ("nta_tf", "tensorflow", "keras", "numpy", "zarr")
+
+
+def model_config(model):
+    """What the model is, without the names that Keras counts up in a process."""
+    return [
+        {
+            **_without_name(keras.layers.serialize(layer)),
+            "weights": [[list(w.shape), w.dtype] for w in layer.weights],
+        }
+        for layer in model.layers
+    ]
+
+
+def optimizer_config(optimizer):
+    """What the optimizer is, without its name."""
+    return _without_name(keras.optimizers.serialize(optimizer))
+
+
+def _without_name(serialized):
+    config = {k: v for k, v in serialized["config"].items() if k != "name"}
+    return {"class_name": serialized["class_name"], "config": config}
+
+
+def fingerprint(inputs, targets):
+    """SHA-256 of the data, so that a run is never resumed on other data."""
+    arrays = [inputs] if targets is inputs else [inputs, targets]
+    return [hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in arrays]
+
+
+def circumstances():
+    """Versions and machine: recorded, but free to differ when a run is resumed."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:  # run from a source folder
+            versions[package] = "unknown"
+    return {
+        "versions": versions,
+        "environment": {
+            "platform": platform.platform(),
+            "cores": os.cpu_count(),
+            "devices": [d.name for d in tf.config.list_physical_devices()],
+            "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        },
+    }
