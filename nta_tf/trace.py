@@ -170,7 +170,7 @@ class Run:
         """Writes a pandas table to results/NAME.csv, whole or not at all."""
         path = self.directory / "results" / f"{name}.csv"
         path.parent.mkdir(exist_ok=True)
-        _write_text(path, table.to_csv(index=False, lineterminator="\n"))
+        _write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.12g"))
         return path
 
     def __repr__(self):

@@ -70,7 +70,7 @@ def _train(options):
 
 
 def _solve(options):
-    from reproduce.solve import find_run_directories, solve
+    from reproduce.solve import find_run_directories, save, solve
 
     for directory in find_run_directories(options.runs):
         start = time.perf_counter()
@@ -81,13 +81,21 @@ def _solve(options):
         written = solve(directory, progress)
         seconds = time.perf_counter() - start
         print(f"{written[0].parent}: {len(written)} tables, {seconds:.1f} s", flush=True)
+        if options.save:
+            print(f"saved as {save(directory, options.save)}")
     print(f"next: python -m reproduce figures --runs {options.runs}")
 
 
 def _figures(options):
     from reproduce import figures
 
-    written = figures.draw(options.numbers or list(figures.FIGURES), options.runs, options.out)
+    written = figures.draw(
+        options.numbers or list(figures.FIGURES),
+        options.runs,
+        options.out,
+        records=options.records,
+        ball=options.ball,
+    )
     for path in written:
         print(path)
 
@@ -113,7 +121,7 @@ def _parser():
         "Without a command: draws the figures and judges the claims from saved results.",
     )
     _drawing_options(parser)
-    parser.set_defaults(stage=_everything, numbers=[])
+    parser.set_defaults(stage=_everything, numbers=[], records=None, ball=None)
     stages = parser.add_subparsers(title="stages", metavar="STAGE")
     _add_train(stages)
     _add_solve(stages)
@@ -165,12 +173,21 @@ def _add_train(stages):
 def _add_solve(stages):
     stage = stages.add_parser("solve", help="find the Taylor optima of saved runs")
     stage.add_argument("runs", help="a run, or a directory of runs")
+    stage.add_argument(
+        "--save", metavar="DIR", help="copy config and tables, without the trace, to DIR/RUN"
+    )
     stage.set_defaults(stage=_solve)
 
 
 def _add_figures(stages):
     stage = stages.add_parser("figures", help="draw figures from solved runs")
     stage.add_argument("numbers", nargs="*", help="numbers of figures; default: all")
+    stage.add_argument("--records", nargs="+", help="which records Figure 4 shows; default: all")
+    stage.add_argument(
+        "--ball",
+        action=argparse.BooleanOptionalAction,
+        help="optima over the ball of Theorem 2, or over all V; default: as each protocol has it",
+    )
     _drawing_options(stage)
     stage.set_defaults(stage=_figures)
 

@@ -96,10 +96,12 @@ def _autoencoder(runs):
     regret, exponents = tables.read_regret(runs), tables.read_exponents(runs)
     training = captions.summary(runs)
     rows = [_row(9, judgements.loss_order(losses), training)]
-    domains = pd.DataFrame(
-        {"record": regret["record"], "ball": np.isfinite(regret["radius"])}
-    ).drop_duplicates()
-    for record, ball in domains.itertuples(index=False):
+    domains = [
+        (record, ball)
+        for record in regret["record"].unique()
+        for ball in selection.domains(regret, record)
+    ]
+    for record, ball in domains:
         protocol = f"{captions.protocol(runs, record, ball)}; {training}"
         evidence = _Evidence(losses, regret, exponents, record, ball)
         rows += [

@@ -20,7 +20,7 @@ _LOSS_LINE = {"linewidth": 1.7, "alpha": 0.5}
 _OPTIMUM_LINE = {"linewidth": 1.0, "linestyle": (0, (3.5, 2.0))}
 
 
-def draw(runs, out, records=None, layer=None, sgd=None, ball=False):
+def draw(runs, out, records=None, layer=None, sgd=None, ball=None):
     """Draws Figure 4 for each record, and for all layers beside it.
 
     Args:
@@ -30,7 +30,8 @@ def draw(runs, out, records=None, layer=None, sgd=None, ball=False):
         layer: Layer of the autoencoder; the paper's `"dense_3"` by default.
         sgd: Label or learning rate of the run that stands for SGD; by default
             the one with the lowest final training loss.
-        ball: Whether to show optima over the ball of Theorem 2.
+        ball: Whether to show optima over the ball of Theorem 2; by default as each
+            record's own protocol has it.
 
     Returns:
         The paths written: `figure_4_<record>.png` and `.pdf`, and with
@@ -42,9 +43,10 @@ def draw(runs, out, records=None, layer=None, sgd=None, ball=False):
     tables.require_one_protocol(runs)
     regret, losses = tables.read_regret(runs), tables.read_losses(runs)
     layer = layer or _DEFAULT_LAYER["autoencoder"]
-    suffix = "_ball" if ball else ""
-    written = []
+    asked, written = ball, []
     for record in _chosen(records, regret):
+        ball = selection.domains(regret, record)[0] if asked is None else asked
+        suffix = "" if asked is None else ("_ball" if ball else "_no_ball")
         name = f"figure_4_{record}{suffix}"
         if layer != _DEFAULT_LAYER["autoencoder"]:
             name += f"_{layer}"

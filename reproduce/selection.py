@@ -6,6 +6,26 @@ import numpy as np
 
 from reproduce.tables import ResultsError
 
+# The domain of V in the protocols that `nta_tf` names: Theorem 2's ball, or none.
+_OWN_BALL = {"definition": True, "figures": False}
+
+
+def domains(regret, record):
+    """The domains of V in which a record is shown: with the ball of Theorem 2, or without.
+
+    Args:
+        regret: Frame of `tables.read_regret`.
+        record: Name of the record.
+
+    Returns:
+        A list of booleans, whether there is a ball: the domain of the record's own protocol
+        where that is solved, otherwise every domain that is.
+    """
+    radii = regret.loc[regret["record"] == record, "radius"]
+    solved = [bool(ball) for ball in np.isfinite(radii).unique()]
+    own = [ball for ball in solved if ball == _OWN_BALL.get(record)]
+    return own or sorted(solved)
+
 
 def rows(table, record, scope, ball=False):
     """Rows of one record and scope, with or without the ball of Theorem 2.

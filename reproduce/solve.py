@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import shutil
 
 import pandas as pd
 
@@ -60,6 +61,23 @@ def solve(directory, progress=None):
         run.save_table("regret", regret),
         run.save_table("exponents", _exponents(regret)),
     ]
+
+
+def save(directory, out):
+    """Copies a solved run without its trace, as `reproduce/traces` holds them.
+
+    Args:
+        directory: A run directory that was solved.
+        out: Directory that gets a directory of the run's name, with its config and tables.
+
+    Returns:
+        Path of the copy.
+    """
+    directory = pathlib.Path(directory)
+    target = pathlib.Path(out, directory.name)
+    shutil.copytree(directory / "results", target / "results", dirs_exist_ok=True)
+    shutil.copy(directory / "config.json", target / "config.json")
+    return target
 
 
 def losses(run):

@@ -48,6 +48,14 @@ def test_solved_tables(runs):
     assert len(pd.read_csv(results / "exponents.csv")) == 4
 
 
+def test_saved_copy_is_drawn_like_the_run(runs, tmp_path):
+    assert main(["solve", str(runs / _RUNS[0]), "--save", str(tmp_path / "saved")]) == 0
+    copied = sorted(p.name for p in (tmp_path / "saved" / _RUNS[0]).rglob("*") if p.is_file())
+    assert copied == ["config.json", "exponents.csv", "losses.csv", "regret.csv"]
+    arguments = ["figures", "6", "--runs", str(tmp_path / "saved"), "--out", str(tmp_path)]
+    assert main(arguments) == 0 and (tmp_path / "figure_6.png").exists()
+
+
 def test_figures_and_claims_are_drawn_from_the_tables(runs, tmp_path, capsys):
     assert main(["--runs", str(runs), "--out", str(tmp_path)]) == 0
     for name in ("figure_4_figures", "figure_4_definition", "figure_6"):
