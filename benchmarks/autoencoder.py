@@ -1,6 +1,6 @@
 """How fast is an epoch of the autoencoder, recorded and not, and how fast is linearize?
 
-    python benchmarks/autoencoder.py [--data sample|mnist] [--epochs 5] [--repeats 9]
+    python -m benchmarks.autoencoder [--data sample|mnist] [--epochs 5] [--repeats 9]
 
 Everything is measured in one process, and every comparison first checks that both sides
 computed the same numbers. With `--data sample` the shipped digits are repeated to 60,000,

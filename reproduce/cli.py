@@ -12,6 +12,9 @@ from reproduce import paths
 from reproduce.tables import ResultsError
 
 
+_AS_IN_THE_PAPER = {"records": None, "layer": None, "sgd": None, "ball": None}
+
+
 def main(arguments=None):
     """Runs `python -m reproduce`; returns the exit code.
 
@@ -94,6 +97,8 @@ def _figures(options):
         options.runs,
         options.out,
         records=options.records,
+        layer=options.layer,
+        sgd=options.sgd,
         ball=options.ball,
     )
     for path in written:
@@ -121,7 +126,7 @@ def _parser():
         "Without a command: draws the figures and judges the claims from saved results.",
     )
     _drawing_options(parser)
-    parser.set_defaults(stage=_everything, numbers=[], records=None, ball=None)
+    parser.set_defaults(stage=_everything, numbers=[], **_AS_IN_THE_PAPER)
     stages = parser.add_subparsers(title="stages", metavar="STAGE")
     _add_train(stages)
     _add_solve(stages)
@@ -182,6 +187,13 @@ def _add_solve(stages):
 def _add_figures(stages):
     stage = stages.add_parser("figures", help="draw figures from solved runs")
     stage.add_argument("numbers", nargs="*", help="numbers of figures; default: all")
+    stage.add_argument("--layer", help="which layer Figure 4(b) and (c) show; default: dense_3")
+    stage.add_argument(
+        "--sgd",
+        type=float,
+        metavar="RATE",
+        help="which SGD stands in Figure 4; default: the one with the lowest final loss",
+    )
     stage.add_argument("--records", nargs="+", help="which records Figure 4 shows; default: all")
     stage.add_argument(
         "--ball",

@@ -40,12 +40,12 @@ class Optimum:
     """A Taylor optimum and its certificate.
 
     Attributes:
-        loss: The loss at `weights`; the minimum lies between `loss - gap` and `loss`.
+        loss: The loss at `weights`.
         weights: The minimiser, in the shape of the scope's weights.
-        gap: Upper bound on `loss - minimum`. On a ball of centre C and radius D it is the
-            Frank-Wolfe gap `<grad F(V), V - C> + D ||grad F(V)||`, which holds for every
-            convex F. Without a ball it is that gap on the smallest ball around the centre
-            that holds `weights` and is twice as large as it needs to be.
+        gap: Upper bound on how far the minimum lies below `loss`. On a ball of centre C and
+            radius D it is the Frank-Wolfe gap `<grad F(V), V - C> + D ||grad F(V)||`, which
+            holds for every convex F. Without a ball it is that gap on the ball around the
+            centre of twice the minimiser's distance.
         status: A `Status`.
         iterations: How many iterations the solver made; 0 for a closed form.
         rank: Number of directions in which the loss is curved above the cut-off, where
