@@ -67,7 +67,7 @@ class Run:
         if directory is None:
             return cls(None, config, _fresh(), _make_arrays({}, config, arrays))
         directory = pathlib.Path(directory)
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        if directory.exists() and not _is_empty(directory):
             _check_same(directory, _read_config(directory), config)
         if (directory / "progress.json").exists():
             return cls.open(directory)
@@ -200,6 +200,13 @@ def unwritable(directory, error):
         "space or choose a directory that you may write, then start again; what is "
         "complete will be resumed."
     )
+
+
+def _is_empty(directory):
+    """Whether there is nothing in it but what a kill during the first write leaves."""
+    if not directory.is_dir():
+        return False
+    return all(path.name.startswith(".config.json.") for path in directory.iterdir())
 
 
 def _fresh():

@@ -329,6 +329,11 @@ def _by_name(recorders):
 def _checked_data(model, x, y, loss, epochs, batch_size):
     if len(getattr(model, "outputs", ())) != 1:
         raise ValueError(f"The model must have one output. Received: {model!r}")
+    if model.losses:
+        raise ValueError(
+            f"Model {model.name!r} adds losses of its own (regularizers, add_loss), of which the "
+            "Taylor loss knows nothing; leave them out."
+        )
     inputs = np.asarray(x, dtype=model.inputs[0].dtype)
     expected = tuple(model.inputs[0].shape[1:])
     if inputs.ndim != len(expected) + 1 or any(

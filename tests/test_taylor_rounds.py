@@ -109,6 +109,30 @@ def test_bias_as_weight_can_only_lower_the_optimum(reduction, seed):
         assert (free["cumulative_loss"] == fixed["cumulative_loss"]).all()
 
 
+def test_frozen_layers_are_recorded_too(seed):
+    widths, activations = CHAINS["narrow middle"]
+    model = dense_chain(widths, activations, seed=seed)
+    model.get_layer("dense_2").trainable = False
+    x = np.random.default_rng(seed).normal(size=(8, 6))
+    keep = KeepRounds()
+    run = nta.train(
+        model,
+        x,
+        x,
+        optimizer="sgd",
+        epochs=2,
+        batch_size=4,
+        recorders=[nta.TaylorRounds(["dense_2", "dense_3"], dtype="float64"), keep],
+    )
+    frozen = {v.path: v.numpy() for v in model.get_layer("dense_2").weights}
+    keep.rounds = [(e, s, {**w, **frozen}, *rest) for e, s, w, *rest in keep.rounds]
+    rounds = _reference_rounds(model, keep, 2)
+    for index, layer in ((1, "dense_2"), (2, "dense_3")):
+        found = nta.regret(run, layer, radius=math.inf)["taylor_optimum"].iloc[-1]
+        expected, _ = taylor_optimum(rounds, index, "per_example")
+        assert found == pytest.approx(expected, rel=1e-8, abs=1e-9)
+
+
 def test_recorded_value_at_the_trajectory_is_the_incurred_loss(seed):
     """T1: with one round and a ball of radius zero around W^1, regret is zero."""
     model = dense_chain(*CHAINS["narrow middle"], seed=seed)

@@ -153,6 +153,11 @@ def test_classifier_with_labels_learns(sample):
     assert run.losses[-1].mean() < 0.5 * run.losses[0].mean()
 
 
+def test_xla_trains_alike():
+    plain, compiled = (_train(jit_compile=jit)[1] for jit in (False, True))
+    np.testing.assert_allclose(plain.losses, compiled.losses, rtol=1e-4)
+
+
 class _Interrupted(Exception):
     pass
 
@@ -247,6 +252,10 @@ class TestDirectories:
             _train(tmp_path)
         assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
+    def test_left_by_a_kill_during_the_first_write(self, tmp_path):
+        (tmp_path / ".config.json.0123").write_text("{")
+        assert _train(tmp_path)[1].status == "finished"
+
     def test_foreign_json(self, tmp_path):
         (tmp_path / "config.json").write_text("[1, 2]")
         with pytest.raises(nta.RunDirectoryError, match="not a run of nta_tf"):
@@ -338,6 +347,19 @@ class TestWrongInput:
         self._check("at least one epoch.*epochs=0", epochs=0)
         self._check("between 1 and 50.*batch_size=51", batch_size=51)
         self._check("optimizer", optimizer="newton")
+
+    def test_regularizers(self):
+        inputs = keras.Input((12,))
+        outputs = keras.layers.Dense(12, kernel_regularizer="l2")(inputs)
+        with pytest.raises(ValueError, match="losses of its own"):
+            nta.train(
+                keras.Model(inputs, outputs),
+                _data(),
+                _data(),
+                optimizer="sgd",
+                epochs=1,
+                batch_size=8,
+            )
 
     def test_recorders_of_one_name(self):
         twice = [nta.TaylorRounds(), nta.TaylorRounds()]

@@ -172,8 +172,11 @@ class TaylorRounds(Recorder):
         return LinearizedRounds(evaluation, tf.cast(targets, self.dtype), biases, self.bias, lowest)
 
     def _weights_of(self, layer, rounds: Rounds):
-        bias = rounds.weights[layer.bias.path] if layer.use_bias else None
-        return rounds.weights[layer.kernel.path], bias
+        """Kernel and bias (or None) of the layer on each round, (R, ...)."""
+        variables = [layer.kernel, layer.bias if layer.use_bias else None]
+        return tuple(
+            None if variable is None else _on_rounds(variable, rounds) for variable in variables
+        )
 
     def _scope_kernels(self, weights, index):
         """The weights V of each recorded layer at one round of the block."""
@@ -274,6 +277,13 @@ def make_form(config, layer, shapes):
     if hessian[0] in (1, units) and hessian[1] == width * (width + 1) // 2:
         return forms.OutputLayer(*shape, linear=hessian[0] == 1)
     return forms.PerExample(*shape)
+
+
+def _on_rounds(variable, rounds):
+    """The variable on each round; one that is frozen never moves, so it is repeated."""
+    if variable.path in rounds.weights:
+        return rounds.weights[variable.path]
+    return tf.repeat(variable.value[tf.newaxis], len(rounds.steps), axis=0)
 
 
 def _check_loss(loss):
