@@ -194,7 +194,9 @@ def _add_figures(stages):
         metavar="RATE",
         help="which SGD stands in Figure 4; default: the one with the lowest final loss",
     )
-    stage.add_argument("--records", nargs="+", help="which records Figure 4 shows; default: all")
+    stage.add_argument(
+        "--records", nargs="+", help="which records Figure 4 shows; default: presets"
+    )
     stage.add_argument(
         "--ball",
         action=argparse.BooleanOptionalAction,

@@ -16,6 +16,8 @@ _TRANSIENT_PART = 0.1
 _WIDEST = 3.0
 _MARGIN = 0.06
 
+_SMALLEST_SHARE = 0.05  # of the axis, below which the paper's range is not marked
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -163,6 +165,8 @@ def paper_axis(axes, paper):
         paper: Lower and upper end of the paper's axis.
     """
     low, high = axes.get_ylim()
+    if paper[1] - paper[0] < _SMALLEST_SHARE * (high - low):
+        return  # another count of rounds: the paper's axis would be a speck on this one
     bottom, top = max(low, paper[0]), min(high, paper[1])
     text = "paper's axis"
     if top <= bottom:

@@ -26,7 +26,7 @@ def draw(runs, out, records=None, layer=None, sgd=None, ball=None):
     Args:
         runs: Runs of one result set, as `tables.find_runs` gives them.
         out: Directory to write to.
-        records: Names of the records to draw; all by default.
+        records: Names of the records to draw; by default those of the named protocols.
         layer: Layer of the autoencoder; the paper's `"dense_3"` by default.
         sgd: Label or learning rate of the run that stands for SGD; by default
             the one with the lowest final training loss.
@@ -145,6 +145,7 @@ def compose_layers(runs, regret, losses, layers, record="figures", sgd=None, bal
             grid[1, column].set_xlabel("epochs")
         grid[0, 0].set_ylabel(_regret_label(found[0].scale))
         grid[1, 0].set_ylabel(_LOSS_LABEL)
+        figure.align_ylabels(grid[:, 0])
         _legend(figure, found, losses)
     drawn = runs[runs["task"] == "autoencoder"]
     _caption(figure, drawn, found, record, ball, any(notes))
@@ -164,7 +165,8 @@ def _chosen(records, regret):
             "The runs have no regret at all: they were trained without Taylor "
             "records. Train with `python -m reproduce train`, which has them."
         )
-    return records or there
+    presets = [record for record in there if selection.is_preset(record)]
+    return records or presets or there
 
 
 def _regret_panel(axes, found):

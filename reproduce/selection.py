@@ -10,6 +10,18 @@ from reproduce.tables import ResultsError
 _OWN_BALL = {"definition": True, "figures": False}
 
 
+def is_preset(record):
+    """Whether a record is one of the protocols that `nta_tf` names.
+
+    Args:
+        record: Name of the record.
+
+    Returns:
+        A boolean.
+    """
+    return record in _OWN_BALL
+
+
 def domains(regret, record):
     """The domains of V in which a record is shown: with the ball of Theorem 2, or without.
 
