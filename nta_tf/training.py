@@ -212,7 +212,9 @@ class _Loop:
             )
 
     def _gather(self, snapshots, slots, examples):
-        weights = [tf.gather(snapshot, slots) for snapshot in snapshots]
+        weights = snapshots
+        if slots.shape[0] != self.slots:  # otherwise every snapshot is wanted, in order
+            weights = [tf.gather(snapshot, slots) for snapshot in snapshots]
         inputs = tf.gather(self.x, examples)
         targets = inputs if self.y is self.x else tf.gather(self.y, examples)
         return weights, inputs, targets

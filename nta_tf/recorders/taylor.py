@@ -80,9 +80,9 @@ class TaylorRounds(Recorder):
         if self.bias and not all(layer.use_bias for layer in self._chain.layers):
             raise ValueError("bias=True needs layers with biases.")
         self._forms = {layer: self._make_form(layer) for layer in self.layers}
-        self._accumulate = tf.function(self._increments, reduce_retracing=True)
+        self._accumulate = tf.function(self._add, reduce_retracing=True)
         # XLA is faster but compiles every shape anew: it takes the full blocks.
-        self._accumulate_full = tf.function(self._increments, jit_compile=True)
+        self._accumulate_full = tf.function(self._add, jit_compile=True)
         return self._specifications()
 
     def steps(self, epoch):
@@ -104,37 +104,36 @@ class TaylorRounds(Recorder):
         return int(np.clip(_BLOCK_BYTES // (4 * examples * largest), 1, 32))
 
     def begin_epoch(self, epoch):
-        self._totals = None
+        self._sums = {
+            name: tf.zeros(specification.shape, tf.float64)
+            for name, specification in self._kept.items()
+            if not self._is_list(name)
+        }
+        self._lists = {name: [] for name in self._kept if self._is_list(name)}
+        self._first = self._last = None
         self._trajectory = {"rounds": 0, "incurred": 0.0}
 
     def record(self, rounds):
         weights = {layer.name: self._weights_of(layer, rounds) for layer in self._chain.layers}
         full = len(rounds.steps) == self.rounds_at_once()
         accumulate = self._accumulate_full if full else self._accumulate
-        increments = accumulate(weights, rounds.inputs, rounds.targets)
-        if self._totals is None:
-            self._totals = {
-                name: [value] if self._is_list(name) else value
-                for name, value in increments.items()
-            }
+        self._sums, rows = accumulate(self._sums, weights, rounds.inputs, rounds.targets)
+        for name, row in rows.items():
+            self._lists[name].append(row)
+        if self._first is None:
             self._first = self._scope_kernels(weights, 0)
-        else:
-            for name, value in increments.items():
-                self._totals[name] += [value] if self._is_list(name) else value
         self._last = self._scope_kernels(weights, -1)
         self._trajectory["rounds"] += len(rounds.steps)
         self._trajectory["incurred"] += float(np.sum(rounds.losses, dtype=np.float64))
 
     def end_epoch(self):
         arrays = dict(self._trajectory)
-        if self._totals is None:
+        if self._first is None:
             return arrays
-        for name, total in self._totals.items():
-            arrays[name] = (
-                self._filled(name, np.concatenate([part.numpy() for part in total]))
-                if self._is_list(name)
-                else total.numpy()
-            )
+        for name, total in self._sums.items():
+            arrays[name] = total.numpy()
+        for name, parts in self._lists.items():
+            arrays[name] = self._filled(name, np.concatenate([part.numpy() for part in parts]))
         for layer in self.layers:
             arrays[f"{layer}/first_kernel"] = self._first[layer].numpy()
             arrays[f"{layer}/kernel"] = self._last[layer].numpy()
@@ -150,14 +149,18 @@ class TaylorRounds(Recorder):
             "dtype": self.dtype,
         }
 
-    def _increments(self, weights, inputs, targets):
-        """Sums of one block of rounds, {layer/array: tensor}."""
+    def _add(self, sums, weights, inputs, targets):
+        """Adds one block of rounds: the new sums, and the rows to keep as they are."""
         linear = self._linearized(weights, inputs, targets)
-        increments = {}
+        sums, rows = dict(sums), {}
         for layer, form in self._forms.items():
             for array, value in form.accumulate(linear).items():
-                increments[f"{layer}/{array}"] = value
-        return increments
+                name = f"{layer}/{array}"
+                if name in sums:
+                    sums[name] += value
+                else:
+                    rows[name] = value
+        return sums, rows
 
     def _linearized(self, weights, inputs, targets):
         shape = (-1, self._training.batch_size, self._chain.width)
@@ -209,18 +212,22 @@ class TaylorRounds(Recorder):
         return forms.BatchMean(*shape)
 
     def _specifications(self):
-        specifications = {
-            "rounds": ArraySpecification((), "int64"),
-            "incurred": ArraySpecification((), "float64"),
+        self._kept = {
+            f"{name}/{array}": specification
+            for name, form in self._forms.items()
+            for array, specification in form.arrays().items()
         }
+        kernels = {}
         for name, form in self._forms.items():
-            for array, specification in form.arrays().items():
-                specifications[f"{name}/{array}"] = specification
             dtype = self._chain.layers[form.layer].kernel.dtype
             kernel = ArraySpecification((form.width, form.units), dtype)
-            specifications[f"{name}/kernel"] = kernel
-            specifications[f"{name}/first_kernel"] = kernel
-        return specifications
+            kernels |= {f"{name}/kernel": kernel, f"{name}/first_kernel": kernel}
+        return {
+            "rounds": ArraySpecification((), "int64"),
+            "incurred": ArraySpecification((), "float64"),
+            **self._kept,
+            **kernels,
+        }
 
     def _is_list(self, name):
         layer, array = name.split("/")
