@@ -24,7 +24,8 @@ def autoencoder(
     """The fully connected autoencoder of the paper.
 
     Dense 784-50-30-20-30-50-784 with rectifiers on all layers but the last (section 2.4 and
-    appendix A5). The layers are named `dense_1` to `dense_6`. What the paper leaves open is an option.
+    appendix A5). The layers are named `dense_1` to `dense_6`. What the paper leaves open is an
+    option.
 
     Args:
         seed: A non-negative integer that determines all weights.

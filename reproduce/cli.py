@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import time
 
@@ -10,7 +11,6 @@ from tqdm import tqdm
 
 from reproduce import paths
 from reproduce.tables import ResultsError
-
 
 _AS_IN_THE_PAPER = {"records": None, "layer": None, "sgd": None, "ball": None}
 
@@ -24,6 +24,7 @@ def main(arguments=None):
     Returns:
         0, or 1 after an error, whose one sentence went to standard error.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow is imported
     options = _parser().parse_args(arguments)
     try:
         options.stage(options)
