@@ -7,7 +7,13 @@ import pytest
 import scipy.optimize
 
 import nta_tf as nta
-from nta_tf.solvers import Quadratic, Status, minimize_on_balls, minimize_quadratic
+from nta_tf.solvers import (
+    Quadratic,
+    Status,
+    closed_form,
+    minimize_on_balls,
+    minimize_quadratic,
+)
 
 SHAPES = {
     "tall": (30, 6, 6),
@@ -106,6 +112,31 @@ def test_gap_bounds_the_distance_to_the_minimum(problem, rng):
         point *= 0.7 * rng.uniform() / np.linalg.norm(point)
         gap = nta.solvers.frank_wolfe_gap(quadratic.slope(point), point - centre, 0.7)
         assert quadratic.value(point) - gap <= minimum + 1e-9
+
+
+def test_gap_without_a_ball_is_exact_at_any_point(problem, rng):
+    rows, right, _, quadratic = problem
+    centre = np.zeros((1, rows.shape[1]))
+    spectrum = closed_form._Spectrum(quadratic, centre)
+    expected = np.linalg.lstsq(rows, right, rcond=None)[0]
+    minimum = np.sum((rows @ expected - right) ** 2)
+    for _ in range(5):
+        point = rng.normal(size=centre.shape)
+        gap = closed_form._gap_without_ball(spectrum, quadratic.slope(point), reach=0.0)
+        assert quadratic.value(point) - gap == pytest.approx(minimum, abs=1e-7)
+
+
+def test_gap_is_small_where_the_minimiser_is_far_away(rng):
+    """Slopes of rounding size must not be multiplied by a distance of 1e6."""
+    basis = np.linalg.qr(rng.normal(size=(6, 6)))[0]
+    curvature = np.array([1.0, 1.0, 1.0, 1e-12, 1e-12, 0.0])
+    hessian = (basis * curvature) @ basis.T
+    slope = basis @ np.array([1e-1, 1e-1, 0, 1e-6, 1e-6, 0])
+    quadratic = Quadratic(((hessian + hessian.T) / 2)[None], slope[None], 10.0)
+    optimum = minimize_quadratic(quadratic, np.zeros((1, 6)))
+    assert np.linalg.norm(optimum.weights) > 1e6
+    assert optimum.loss == pytest.approx(10.0 - 0.02 - 2.0, rel=2e-3)
+    assert optimum.gap < 1e-2
 
 
 @pytest.mark.parametrize("shared", [True, False])

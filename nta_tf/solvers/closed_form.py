@@ -139,11 +139,16 @@ class _Spectrum:
         self.values = np.broadcast_to(
             np.where(values > cut, values, 0.0), (blocks, values.shape[-1])
         )
-        half_slope = quadratic.slope(centre) / 2
-        self.slope = np.where(
-            self.values > 0, np.einsum("bij,bi->bj", self._vectors(blocks), half_slope), 0
-        )
+        everywhere = self.directions(quadratic.slope(centre) / 2)
+        self.slope = np.where(self.values > 0, everywhere, 0.0)
+        # Exactly zero but for rounding: a loss that is never negative has no slope without
+        # curvature.
+        self.slope_without_curvature = float(np.linalg.norm(everywhere - self.slope))
         self.rank = int(np.count_nonzero(self.values))
+
+    def directions(self, weights):
+        """Components of weights in the eigenbasis."""
+        return np.einsum("bij,bi->bj", self._vectors(len(weights)), weights)
 
     def displacement(self, damping):
         """-(H + damping)^-1 slope in the eigenbasis, zero where H counts as zero."""
@@ -167,9 +172,26 @@ def _minimize(quadratic, centre, radius, spectrum):
         step = _step_to_boundary(spectrum, radius)
         status = Status.ON_BALL
     weights = centre + spectrum.weights(step)
-    reach = radius if math.isfinite(radius) else 2 * float(np.linalg.norm(step))
-    gap = frank_wolfe_gap(quadratic.slope(weights), weights - centre, reach)
+    slope = quadratic.slope(weights)
+    if math.isfinite(radius):
+        gap = frank_wolfe_gap(slope, weights - centre, radius)
+    else:
+        gap = _gap_without_ball(spectrum, slope, 2 * np.linalg.norm(step))
     return Optimum(quadratic.value(weights), weights, max(gap, 0.0), status, rank=spectrum.rank)
+
+
+def _gap_without_ball(spectrum, slope, reach):
+    """Bound on F(V) - min F for a quadratic: sum_i slope_i^2 / 4 curvature_i, exactly.
+
+    Directions that count as flat are followed for `reach` at the slope they have at the
+    centre, from which V does not move in them. (The Frank-Wolfe gap would multiply the
+    rounding of the slope by the distance of V, which can be 1e7 and more.)
+    """
+    curved = spectrum.values > 0
+    safe = np.where(curved, spectrum.values, 1.0)
+    components = np.where(curved, spectrum.directions(slope), 0.0)
+    flat = 2 * spectrum.slope_without_curvature * reach
+    return float(np.sum(components**2 / (4 * safe)) + flat)
 
 
 def _step_to_boundary(spectrum, radius):

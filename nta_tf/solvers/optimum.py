@@ -44,8 +44,9 @@ class Optimum:
         weights: The minimiser, in the shape of the scope's weights.
         gap: Upper bound on how far the minimum lies below `loss`. On a ball of centre C and
             radius D it is the Frank-Wolfe gap `<grad F(V), V - C> + D ||grad F(V)||`, which
-            holds for every convex F. Without a ball it is that gap on the ball around the
-            centre of twice the minimiser's distance.
+            holds for every convex F. For a quadratic without a ball it is the quadratic's own,
+            sum_i slope_i^2 / 4 curvature_i, and what directions that count as flat could
+            give up to twice the minimiser's distance.
         status: A `Status`.
         iterations: How many iterations the solver made; 0 for a closed form.
         rank: Number of directions in which the loss is curved above the cut-off, where
