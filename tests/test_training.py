@@ -364,3 +364,27 @@ class TestWrongInput:
     def test_recorders_of_one_name(self):
         twice = [nta.TaylorRounds(), nta.TaylorRounds()]
         self._check("a name of its own.*per_example", recorders=twice)
+
+
+def test_full_blocks_resume_bit_for_bit(tmp_path, sample):
+    """The paper's autoencoder, with enough rounds an epoch for the compiled full blocks."""
+    digits = sample.x[: 35 * 64].reshape(-1, 784)
+
+    def train(directory, keep):
+        model = nta.models.autoencoder(seed=0)
+        run = nta.train(
+            model,
+            digits,
+            digits,
+            optimizer=nta.optimizers.get("adam", 0.01),
+            epochs=4,
+            batch_size=64,
+            recorders=[nta.TaylorRounds(), keep],
+            directory=directory,
+        )
+        return model, run
+
+    whole = train(tmp_path / "whole", KeepRounds("1 an epoch"))
+    with pytest.raises(_Interrupted):
+        train(tmp_path / "resumed", _Bomb("1 an epoch"))
+    _assert_same(whole, train(tmp_path / "resumed", KeepRounds("1 an epoch")))
