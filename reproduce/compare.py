@@ -96,11 +96,9 @@ def _autoencoder(runs):
     regret, exponents = tables.read_regret(runs), tables.read_exponents(runs)
     training = captions.summary(runs)
     rows = [_row(9, judgements.loss_order(losses), training)]
-    records = list(regret["record"].unique())
-    presets = [record for record in records if selection.is_preset(record)]
     domains = [
         (record, ball)
-        for record in presets or records
+        for record in selection.shown_records(regret)
         for ball in selection.domains(regret, record)
     ]
     for record, ball in domains:

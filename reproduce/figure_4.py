@@ -165,8 +165,7 @@ def _chosen(records, regret):
             "The runs have no regret at all: they were trained without Taylor "
             "records. Train with `python -m reproduce train`, which has them."
         )
-    presets = [record for record in there if selection.is_preset(record)]
-    return records or presets or there
+    return records or selection.shown_records(regret)
 
 
 def _regret_panel(axes, found):

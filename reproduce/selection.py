@@ -10,16 +10,18 @@ from reproduce.tables import ResultsError
 _OWN_BALL = {"definition": True, "figures": False}
 
 
-def is_preset(record):
-    """Whether a record is one of the protocols that `nta_tf` names.
+def shown_records(regret):
+    """The records that are drawn and judged unless others are asked for.
 
     Args:
-        record: Name of the record.
+        regret: Frame of `tables.read_regret`.
 
     Returns:
-        A boolean.
+        A list of names: the protocols that `nta_tf` names where there are any,
+        otherwise every record.
     """
-    return record in _OWN_BALL
+    there = list(regret["record"].unique())
+    return [record for record in there if record in _OWN_BALL] or there
 
 
 def domains(regret, record):

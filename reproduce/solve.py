@@ -7,6 +7,7 @@ import shutil
 import pandas as pd
 
 import nta_tf as nta
+from reproduce import tables
 
 # Theorem 2's ball (None: the trajectory's own) and the paper's free least squares.
 RADII = (None, math.inf)
@@ -24,8 +25,12 @@ def find_run_directories(root):
     Raises:
         nta.RunDirectoryError: If there is none.
     """
-    root = pathlib.Path(root)
-    found = sorted(path.parent for path in root.glob("**/progress.json"))
+    # Saved copies have a config but no trace, so nothing that could be solved.
+    found = sorted(
+        directory
+        for directory in tables.run_directories(root)
+        if (directory / "progress.json").is_file()
+    )
     if not found:
         raise nta.RunDirectoryError(
             f"There is no run in {root}. Make some with `python -m reproduce train --out {root}`."
@@ -53,9 +58,9 @@ def solve(directory, progress=None):
         for layer in config["layers"]
         if run.read(f"records/{record}/rounds").any()
     ]
-    tables = [_regret(run, *pair) for pair in (progress or iter)(pairs)]
+    solved = [_regret(run, *pair) for pair in (progress or iter)(pairs)]
     columns = ["record", "reduction", "scope", "radius"]
-    regret = pd.concat(tables) if tables else pd.DataFrame(columns=columns)
+    regret = pd.concat(solved) if solved else pd.DataFrame(columns=columns)
     return [
         run.save_table("losses", losses(run)),
         run.save_table("regret", regret),

@@ -105,7 +105,7 @@ def find_runs(root):
             f"There is no directory '{root}'. Give one that holds runs, or make it with "
             f"`python -m reproduce train --out {root}`."
         )
-    rows = [_read_run(root, directory) for directory in sorted(_run_directories(root))]
+    rows = [_read_run(root, directory) for directory in sorted(run_directories(root))]
     if not rows:
         raise ResultsError(
             f"'{root}' holds no run (no {paths.CONFIG} at any depth). Make some with "
@@ -218,7 +218,15 @@ def _shared(config):
     return {**{key: config.get(key) for key in _SHARED}, "records": records}
 
 
-def _run_directories(root):
+def run_directories(root):
+    """Directories at or below `root` that hold a run's config.
+
+    Args:
+        root: Directory that holds runs at any depth, or is a run itself.
+
+    Yields:
+        Each as a `pathlib.Path`, without looking inside it.
+    """
     for directory, children, files in os.walk(root):
         if paths.CONFIG in files:
             children.clear()  # A run's trace holds thousands of files, none of them a run.

@@ -34,7 +34,7 @@ class Linearizer:
         self.method = method
         self.chain = None
         if method == "auto":
-            self._find_chain(model)
+            self._find_chain(model, layers)
         self.evaluate = tf.function(self._evaluate)
         self._jacobians = {}
 
@@ -46,10 +46,10 @@ class Linearizer:
             return self._jacobians[name](inputs)
         return self._jacobians[name](vars(evaluation))
 
-    def _find_chain(self, model):
+    def _find_chain(self, model, layers):
         """Looks for a chain in the whole model, however few of its layers are wanted."""
         try:
-            whole = TappedModel(model)
+            whole = self.tapped if layers is None else TappedModel(model)
         except (ValueError, NotImplementedError):  # some layer has no rule, or is shared
             return
         self.chain = chains.find_chain(whole)

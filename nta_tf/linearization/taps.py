@@ -55,7 +55,6 @@ class Tap:
     rule: object
     layer_input: object  # symbolic x_{l-1}
     preactivation: object  # symbolic a_l
-    activated: object  # symbolic x_l
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +83,6 @@ class TappedModel:
 
     def __init__(self, model, layers=None):
         graph = _as_graph(model)
-        self.model = model
         self.calls = []
         self.taps = {}
         self._wanted = _wanted_layers(graph, layers)
@@ -131,7 +129,7 @@ class TappedModel:
         if layer.activation is not keras.activations.linear:
             activation = keras.layers.Activation(layer.activation, dtype=layer.dtype_policy)
             activated = activation(preactivation)
-        self.taps[layer.name] = Tap(layer, rule, layer_input, preactivation, activated)
+        self.taps[layer.name] = Tap(layer, rule, layer_input, preactivation)
         return activated
 
 

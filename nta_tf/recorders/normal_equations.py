@@ -27,7 +27,7 @@ from nta_tf.recorders.base import ArraySpecification
 class _Form:
     """Common to all forms: the shapes of the layer and of the part below the hessian."""
 
-    rows_per_epoch = None  # how many rounds an epoch, where each is kept by itself
+    by_round = ()  # arrays that keep every round by itself; the others are sums
     decoupled = False  # whether every neuron is a block of its own
 
     def __init__(self, layer, width, units, outputs, mean):
@@ -72,9 +72,8 @@ class PerExample(_Form):
         own = tf.linalg.diag_part(gram)
         through = tf.linalg.matvec(gram, moved)
         squares = linear.squared_errors()
-        pairs_of_x = _pair_products(_flat(x))
-        hessian = tf.matmul(pairs_of_x, _upper(gram), transpose_b=True)
         flat_x = _flat(x)
+        hessian = tf.matmul(_pair_products(flat_x), _upper(gram), transpose_b=True)
         return self._sums(
             hessian * scale,
             tf.matmul(_flat(back - through), flat_x, transpose_a=True) * scale,
@@ -112,11 +111,14 @@ class BatchMean(_Form):
     def hessian(self, kept, neuron=None):
         """The P x P hessian in the kernel's order, or a neuron's p_{l-1} square of it."""
         full = kept[_pair_index(self.width * self.units)]
-        return full if neuron is None else self._neuron_square(full, neuron)
-
-    def _neuron_square(self, full, neuron):
-        own = np.arange(self.width) * self.units + neuron
+        if neuron is None:
+            return full
+        own = self._weights_of(neuron)
         return full[np.ix_(own, own)]
+
+    def _weights_of(self, neuron):
+        """Where a neuron's weights stand in the kernel's order."""
+        return np.arange(self.width) * self.units + neuron
 
     def _factors(self, linear):
         """Z (R, r, P), M (R, r, r) and the sums below the hessian.
@@ -150,10 +152,11 @@ class BatchMean(_Form):
 class BatchMeanFactors(BatchMean):
     """As `BatchMean`, but Z and M of every round are kept: smaller for few rounds."""
 
+    by_round = ("hessian", "weight")
+
     def __init__(self, *arguments, rank, rounds, dtype):
         super().__init__(*arguments)
         self.rank, self.rounds, self.dtype = rank, rounds, dtype
-        self.rows_per_epoch = {"hessian": rounds, "weight": rounds}
 
     def arrays(self):
         factors = (self.rounds, self.rank, self.width * self.units)
@@ -172,7 +175,7 @@ class BatchMeanFactors(BatchMean):
         """The hessian of the epoch's rounds, from their factors."""
         kept = np.asarray(kept, np.float64)
         if neuron is not None:
-            kept = kept[..., np.arange(self.width) * self.units + neuron]
+            kept = kept[..., self._weights_of(neuron)]
         return sum(z.T @ (m @ z) for z, m in zip(kept, np.asarray(weight, np.float64)))
 
 
@@ -195,11 +198,10 @@ class OutputLayer(_Form):
 
     def accumulate(self, linear):
         x, slopes = linear.x(self.layer), linear.output_slopes()
-        moved, errors = linear.moved(self.layer), linear.errors()
-        examples = x.shape[-2]
         if self.mean:
             return self._accumulate_mean(linear, x, slopes)
-        scale = 1 / (examples * self.outputs)
+        moved, errors = linear.moved(self.layer), linear.errors()
+        scale = 1 / (x.shape[-2] * self.outputs)
         pulled = slopes * (errors - slopes * moved)
         squares = linear.squared_errors()
         change = slopes * moved * (2 * errors - slopes * moved)

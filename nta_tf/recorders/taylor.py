@@ -107,9 +107,9 @@ class TaylorRounds(Recorder):
         self._sums = {
             name: tf.zeros(specification.shape, tf.float64)
             for name, specification in self._kept.items()
-            if not self._is_list(name)
+            if not self._is_by_round(name)
         }
-        self._lists = {name: [] for name in self._kept if self._is_list(name)}
+        self._lists = {name: [] for name in self._kept if self._is_by_round(name)}
         self._first = self._last = None
         self._trajectory = {"rounds": 0, "incurred": 0.0}
 
@@ -122,7 +122,7 @@ class TaylorRounds(Recorder):
             self._lists[name].append(row)
         if self._first is None:
             self._first = self._scope_kernels(weights, 0)
-        self._last = self._scope_kernels(weights, -1)
+        self._last = weights
         self._trajectory["rounds"] += len(rounds.steps)
         self._trajectory["incurred"] += float(np.sum(rounds.losses, dtype=np.float64))
 
@@ -134,9 +134,10 @@ class TaylorRounds(Recorder):
             arrays[name] = total.numpy()
         for name, parts in self._lists.items():
             arrays[name] = self._filled(name, np.concatenate([part.numpy() for part in parts]))
+        last = self._scope_kernels(self._last, -1)
         for layer in self.layers:
             arrays[f"{layer}/first_kernel"] = self._first[layer].numpy()
-            arrays[f"{layer}/kernel"] = self._last[layer].numpy()
+            arrays[f"{layer}/kernel"] = last[layer].numpy()
         return arrays
 
     def config(self):
@@ -229,14 +230,13 @@ class TaylorRounds(Recorder):
             **kernels,
         }
 
-    def _is_list(self, name):
+    def _is_by_round(self, name):
         layer, array = name.split("/")
-        return array in (self._forms[layer].rows_per_epoch or {})
+        return array in self._forms[layer].by_round
 
     def _filled(self, name, rows):
         """Pads an epoch with fewer rounds than the fullest one with zero factors."""
-        layer, array = name.split("/")
-        missing = self._forms[layer].rows_per_epoch[array] - len(rows)
+        missing = self._kept[name].shape[0] - len(rows)
         return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
 
 
