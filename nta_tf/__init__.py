@@ -9,6 +9,7 @@ from nta_tf import (
     losses,
     models,
     optimizers,
+    precision,
     recorders,
     schedules,
     solvers,
@@ -16,7 +17,7 @@ from nta_tf import (
 )
 from nta_tf.linearization import Linearization, linearize, taylor_loss
 from nta_tf.protocol import Protocol
-from nta_tf.recorders import Recorder, TaylorRounds
+from nta_tf.recorders import Recorder, TaylorRounds, WeightRounds
 from nta_tf.regret import GrowthExponent, growth_exponent, regret
 from nta_tf.trace import Run, RunDirectoryError
 from nta_tf.training import train
@@ -29,6 +30,7 @@ __all__ = [
     "Run",
     "RunDirectoryError",
     "TaylorRounds",
+    "WeightRounds",
     "data",
     "growth_exponent",
     "linearization",
@@ -36,6 +38,7 @@ __all__ = [
     "losses",
     "models",
     "optimizers",
+    "precision",
     "recorders",
     "regret",
     "schedules",

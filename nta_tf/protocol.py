@@ -17,6 +17,7 @@ _TRAINING = (
     "use_bias",
     "input_scaling",
     "optimizer_variant",
+    "dtype_policy",
 )
 _VARIANTS = ("tensorflow_2016", "keras_3")
 
@@ -41,6 +42,9 @@ class Protocol:
         input_scaling: As in `nta.data.load`.
         optimizer_variant: `"tensorflow_2016"`, the TensorFlow of the authors, or
             `"keras_3"`, for RMSProp and Adam.
+        dtype_policy: Keras dtype policy in which the training steps compute, such as
+            `"mixed_bfloat16"`, or None for the model's own. Records are of the model's own
+            dtype in any case.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Protocol:
     use_bias: bool = True
     input_scaling: str = "unit"
     optimizer_variant: str = "tensorflow_2016"
+    dtype_policy: str | None = None
 
     def __post_init__(self):
         if self.optimizer_variant not in _VARIANTS:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from nta_tf import losses, optimizers, provenance
+from nta_tf import losses, optimizers, precision, provenance
 from nta_tf.recorders.base import ArraySpecification, Rounds, Training
 from nta_tf.trace import Run, damaged, unwritable
 
@@ -24,10 +24,13 @@ def train(
     recorders=(),
     directory=None,
     metadata=None,
+    dtype_policy=None,
     jit_compile=False,
     progress=None,
 ):
     """Trains a Keras model as in section 2.4, and records the loss of every step.
+
+    For `"cross_entropy"` the accuracy on each minibatch, before its step, is recorded too.
 
     Every epoch visits the examples in an order that is a pure function of (seed, epoch);
     examples that do not fill a last minibatch are left out of that epoch. Segments of steps
@@ -51,6 +54,9 @@ def train(
         recorders: `Recorder` objects, such as `nta.TaylorRounds`, with different names.
         directory: Where the run is kept, or None to keep it in memory.
         metadata: JSON-ready dictionary to store in the run's config.
+        dtype_policy: Name of a Keras dtype policy, such as `"mixed_bfloat16"`, in which the
+            training steps compute. Variables, and what recorders make of them, stay in
+            their own dtype. None is the policy that each layer has.
         jit_compile: Whether segments are compiled with XLA.
         progress: Whether to show a progress bar. Defaults to only on a terminal.
 
@@ -75,6 +81,8 @@ def train(
     optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
     optimizer.build(model.trainable_variables)
     training = Training(model, loss, epochs, len(inputs) // batch_size, batch_size)
+    if dtype_policy is not None:
+        dtype_policy = precision.check_policy(model, dtype_policy).name
     recorders = _by_name(recorders)
     arrays = _specifications(training, recorders)
     config = {
@@ -86,13 +94,15 @@ def train(
         "seed": seed,
         "examples": len(inputs),
         "data": provenance.fingerprint(inputs, targets),
+        "dtype_policy": dtype_policy,
         "jit_compile": jit_compile,
         "records": {name: recorder.config() for name, recorder in recorders.items()},
         "metadata": metadata or {},
         **provenance.circumstances(),
     }
     run = Run.create(directory, config, arrays)
-    loop = _Loop(training, optimizer, inputs, targets, recorders, seed, jit_compile)
+    compilation = {"dtype_policy": dtype_policy, "jit_compile": jit_compile}
+    loop = _Loop(training, optimizer, inputs, targets, recorders, seed, compilation)
     loop.run(run, progress)
     return run
 
@@ -123,7 +133,7 @@ def epoch_order(seed, epoch, examples, batch_size):
 class _Loop:
     """One training: the compiled segment, its recorders, its checkpoints."""
 
-    def __init__(self, training, optimizer, x, y, recorders, seed, jit_compile):
+    def __init__(self, training, optimizer, x, y, recorders, seed, compilation):
         self.training = training
         self.recorders = recorders
         self.seed = seed
@@ -133,7 +143,7 @@ class _Loop:
         self.variables = training.model.trainable_variables
         self.slots = min((r.rounds_at_once() for r in recorders.values()), default=1)
         self.segment = _compile_segment(
-            training, optimizer, self.x, self.y, self.slots, jit_compile
+            training, optimizer, self.x, self.y, self.slots, **compilation
         )
         self.gather = tf.function(self._gather, reduce_retracing=True)
         self.checkpoint = tf.train.Checkpoint(model=training.model, optimizer=optimizer)
@@ -163,16 +173,19 @@ class _Loop:
         wanted = {name: r.steps(epoch) for name, r in self.recorders.items()}
         for recorder in self.recorders.values():
             recorder.begin_epoch(epoch)
-        step_losses = np.full(len(order), np.nan, np.float32)
+        measured = {
+            name: np.full(len(order), np.nan, np.float32) for name in _measured(self.training.loss)
+        }
+        step_losses = measured["losses"]
         for first, last, recorded in _segments(wanted, len(order), self.slots):
-            snapshots = self._run_segment(order, first, last, recorded, step_losses)
+            snapshots = self._run_segment(order, first, last, recorded, measured)
             bar.update(last - first)
             bar.set_postfix(loss=f"{step_losses[last - 1]:.4g}", refresh=False)
             if not np.isfinite(step_losses[first:last]).all():
                 break
             if len(recorded):
                 self._record(order, recorded, snapshots, step_losses, wanted)
-        rows = {"losses": step_losses}
+        rows = dict(measured)
         if np.isfinite(step_losses).all():
             for name, recorder in self.recorders.items():
                 for array, row in recorder.end_epoch().items():
@@ -180,7 +193,7 @@ class _Loop:
         run.write(epoch, rows)
         return step_losses
 
-    def _run_segment(self, order, first, last, recorded, step_losses):
+    def _run_segment(self, order, first, last, recorded, measured):
         slot_of_step = np.full(len(order), -1, np.int32)
         slot_of_step[recorded] = np.arange(len(recorded))
         values, snapshots = self.segment(
@@ -189,7 +202,8 @@ class _Loop:
             tf.constant(last, tf.int32),
             tf.constant(slot_of_step),
         )
-        step_losses[first:last] = values.numpy()[first:last]
+        for name, value in values.items():
+            measured[name][first:last] = value.numpy()[first:last]
         return snapshots
 
     def _record(self, order, recorded, snapshots, step_losses, wanted):
@@ -248,31 +262,34 @@ class _Loop:
                 raise damaged(run.directory, error) from error
 
 
-def _compile_segment(training, optimizer, x, y, slots, jit_compile):
+def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_compile=False):
     """A compiled function that trains steps first..last-1 of an epoch.
 
     It takes the order of the epoch, first, last, and for each step the slot in which the
-    weights before the step are kept (or -1), and returns the losses and the snapshots. The
-    snapshots are copies of variables, so that what recorders make of them can never reach
+    weights before the step are kept (or -1), and returns what is measured at each step and
+    the snapshots. The snapshots are copies of variables, so that what recorders make of them can never reach
     the arithmetic of the training.
     """
     model, variables = training.model, training.model.trainable_variables
     loss_of = losses.get(training.loss)
-    steps = training.steps_per_epoch
+    steps, measured = training.steps_per_epoch, _measured(training.loss)
 
     def train_step(examples):
         inputs = tf.gather(x, examples)
         targets = inputs if y is x else tf.gather(y, examples)
-        with tf.GradientTape() as tape:
+        with tf.GradientTape() as tape, precision.computing_in(model, dtype_policy):
             outputs = model(inputs, training=True)
             outputs = tf.reshape(outputs, (training.batch_size, -1))
             loss = tf.reduce_mean(loss_of(outputs, targets))
         optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
+        values = {"losses": loss}
+        if "accuracies" in measured:
+            values["accuracies"] = losses.accuracy(outputs, targets)
+        return values
 
     @tf.function(jit_compile=jit_compile, autograph=True)
     def segment(order, first, last, slot_of_step):
-        step_losses = tf.TensorArray(tf.float32, steps, element_shape=())
+        values = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in measured}
         snapshots = [tf.TensorArray(v.dtype, slots, element_shape=v.shape) for v in variables]
         step = first
         while step < last:
@@ -284,10 +301,14 @@ def _compile_segment(training, optimizer, x, y, slots, jit_compile):
                 ]
             # Copy first, then update: the snapshot of round n is W^n.
             with tf.control_dependencies([array.flow for array in snapshots]):
-                loss = train_step(order[step])
-            step_losses = step_losses.write(step, tf.cast(loss, tf.float32))
+                of_step = train_step(order[step])
+            values = {
+                name: array.write(step, tf.cast(of_step[name], tf.float32))
+                for name, array in values.items()
+            }
             step += 1
-        return step_losses.stack(), [array.stack() for array in snapshots]
+        stacked = {name: array.stack() for name, array in values.items()}
+        return stacked, [array.stack() for array in snapshots]
 
     return segment
 
@@ -308,10 +329,15 @@ def _segments(wanted, steps, slots):
         yield first, steps, recorded[:0].astype(int)
 
 
+def _measured(loss):
+    """What is measured at every step of a training with that loss."""
+    return ("losses", "accuracies") if loss == "cross_entropy" else ("losses",)
+
+
 def _specifications(training, recorders):
-    """All arrays of the trace: the losses, and those of every recorder."""
-    steps = training.steps_per_epoch
-    arrays = {"losses": ArraySpecification((steps,), "float32")}
+    """All arrays of the trace: what is measured, and those of every recorder."""
+    row = ArraySpecification((training.steps_per_epoch,), "float32")
+    arrays = {name: row for name in _measured(training.loss)}
     for name, recorder in recorders.items():
         for array, specification in recorder.start(training).items():
             arrays[f"records/{name}/{array}"] = specification

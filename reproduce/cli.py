@@ -41,8 +41,10 @@ def _train(options):
     from reproduce import tasks
     from reproduce.train import train
 
-    pairs = _optimizers(options.optimizers, tasks.optimizers(options.task))
+    task = tasks.TASKS[options.task]
+    pairs = _optimizers(options.optimizers, task.optimizers())
     runs = train(
+        options.task,
         options.scale,
         options.data,
         pairs,
@@ -143,14 +145,14 @@ def _add_train(stages):
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = stage.add_argument
-    add("--task", default="autoencoder", choices=["autoencoder"], help="which network")
+    add("--task", default="autoencoder", choices=["autoencoder", "convnet"], help="which network")
     add(
         "--scale",
         default="quick",
-        choices=["quick", "paper"],
+        choices=["quick", "medium", "paper"],
         help="quick: shipped digits, a minute; paper: MNIST, 100 epochs",
     )
-    add("--data", choices=["sample", "mnist"], help="data, instead of the scale's own")
+    add("--data", choices=["sample", "mnist", "cifar10"], help="data, instead of the scale's own")
     add("--data-dir", help="where TFDS keeps its datasets, instead of TFDS_DATA_DIR")
     add(
         "--optimizers",

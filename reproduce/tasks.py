@@ -14,12 +14,60 @@ class Scale:
         epochs: Number of epochs.
         layers: Layers whose Taylor optima are recorded.
         protocols: The protocols recorded side by side in every run.
+        examples: How many examples of the dataset are used; None for all.
+        weights: Schedule of the weights that are kept for replaying the run, or None. Where
+            weights are kept, the protocols are recorded afterwards, from them.
     """
 
     data: str
     epochs: int
     layers: tuple
     protocols: tuple
+    examples: int | None = None
+    weights: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One of the paper's tasks.
+
+    Attributes:
+        name: `"autoencoder"` or `"convnet"`.
+        loss: Name of the loss.
+        batch_size: Examples in a minibatch.
+        data: Names of the datasets on which it runs.
+        scales: `Scale` by name.
+    """
+
+    name: str
+    loss: str
+    batch_size: int
+    data: tuple
+    scales: dict
+
+    def optimizers(self):
+        """(name, learning rate) of the optimizers that the paper compares on the task."""
+        rates_of = nta.optimizers.PAPER[self.name]
+        return [(name, rate) for name, rates in rates_of.items() for rate in rates]
+
+    def model(self, protocol, examples, seed):
+        """The task's network, for examples of that shape, with weights of that seed."""
+        options = {
+            "seed": seed,
+            "use_bias": protocol.use_bias,
+            "kernel_initializer": protocol.kernel_initializer,
+        }
+        if self.name == "convnet":
+            return nta.models.convnet(examples.shape[1:], **options)
+        return nta.models.autoencoder(output_activation=protocol.output_activation, **options)
+
+    def examples(self, dataset, count=None):
+        """Inputs and targets: x and x for the autoencoder, x and labels for the convnet."""
+        x = dataset.x[:count]
+        if self.name == "convnet":
+            return x, dataset.y[:count]
+        x = x.reshape(len(x), -1)
+        return x, x
 
 
 _DEFINITION = nta.Protocol.preset("definition")
@@ -30,7 +78,7 @@ _CROSSED = (
     nta.Protocol("mean_every_10", "batch_mean", "every 10 steps", dtype="float64"),
 )
 
-AUTOENCODER = {
+_AUTOENCODER = {
     "quick": Scale("sample", 100, ("dense_3", "dense_4", "dense_6"), (_FIGURES, _DEFINITION)),
     "paper": Scale(
         "mnist",
@@ -39,9 +87,22 @@ AUTOENCODER = {
         (_FIGURES, _DEFINITION, *_CROSSED),
     ),
 }
-BATCH_SIZE = 64
 
+_CONVOLUTIONS = ("conv2d_1", "conv2d_2", "conv2d_3")
+_MIXED = {"dtype_policy": "mixed_bfloat16"}
+_CONVNET_PROTOCOLS = (
+    nta.Protocol.preset("figures", schedule="4 an epoch", **_MIXED),
+    nta.Protocol.preset("definition", schedule="1 an epoch", **_MIXED),
+)
+_LOSSLESS = 5085  # images of CIFAR-10 of which the originals were recovered
 
-def optimizers(task):
-    """(name, learning rate) of the optimizers that the paper compares on the task."""
-    return [(name, rate) for name, rates in nta.optimizers.PAPER[task].items() for rate in rates]
+_CONVNET = {
+    "quick": Scale("sample", 20, _CONVOLUTIONS, _CONVNET_PROTOCOLS, 1024, "4 an epoch"),
+    "medium": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, _LOSSLESS, "4 an epoch"),
+    "paper": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, None, "4 an epoch"),
+}
+
+TASKS = {
+    "autoencoder": Task("autoencoder", "mse", 64, ("sample", "mnist"), _AUTOENCODER),
+    "convnet": Task("convnet", "cross_entropy", 128, ("sample", "mnist", "cifar10"), _CONVNET),
+}

@@ -8,6 +8,7 @@ from reproduce import tasks
 
 
 def train(
+    task="autoencoder",
     scale="quick",
     data=None,
     optimizers=None,
@@ -19,10 +20,11 @@ def train(
     options=None,
     data_dir=None,
 ):
-    """Trains the autoencoder of section 2.4 with each optimizer, recording Taylor rounds.
+    """Trains a network of section 2.4 with each optimizer, recording it on the way.
 
     Args:
-        scale: Name of a scale of `tasks.AUTOENCODER`.
+        task: Name of a task of `tasks.TASKS`.
+        scale: Name of one of its scales.
         data: Dataset, instead of the scale's own.
         optimizers: List of (name, learning rate), instead of the paper's five.
         seeds: Seeds; each sets initial weights and the order of examples.
@@ -37,31 +39,33 @@ def train(
     Yields:
         Each `nta.Run`, as it ends.
     """
-    chosen = tasks.AUTOENCODER[scale]
+    task = tasks.TASKS[task]
+    chosen = task.scales[scale]
     recorded = _protocols(chosen, protocols, options or {})
-    digits = nta.data.load(
+    dataset = nta.data.load(
         data or chosen.data, data_dir=data_dir, scaling=recorded[0].input_scaling
     )
-    x = digits.x.reshape(len(digits.x), -1)
+    x, y = task.examples(dataset, chosen.examples)
     for seed in seeds:
-        for name, learning_rate in optimizers or tasks.optimizers("autoencoder"):
+        for name, learning_rate in optimizers or task.optimizers():
             yield nta.train(
-                _model(recorded[0], seed),
+                task.model(recorded[0], x, seed),
                 x,
-                x,
+                y,
                 optimizer=recorded[0].optimizer(name, learning_rate),
-                loss="mse",
+                loss=task.loss,
                 epochs=epochs or chosen.epochs,
-                batch_size=tasks.BATCH_SIZE,
+                batch_size=task.batch_size,
                 seed=seed,
-                recorders=[protocol.recorder(layers or chosen.layers) for protocol in recorded],
+                dtype_policy=recorded[0].dtype_policy,
+                recorders=_recorders(chosen, recorded, layers),
                 directory=pathlib.Path(out, f"{name}_{learning_rate:g}_seed{seed}"),
                 metadata={
-                    "task": "autoencoder",
+                    "task": task.name,
                     "scale": scale,
                     "data": {
-                        "name": digits.name,
-                        "source": digits.source,
+                        "name": dataset.name,
+                        "source": dataset.source,
                         "examples": len(x),
                     },
                     "optimizer": {"name": name, "learning_rate": learning_rate},
@@ -70,13 +74,10 @@ def train(
             )
 
 
-def _model(protocol, seed):
-    return nta.models.autoencoder(
-        seed=seed,
-        output_activation=protocol.output_activation,
-        use_bias=protocol.use_bias,
-        kernel_initializer=protocol.kernel_initializer,
-    )
+def _recorders(scale, protocols, layers):
+    if scale.weights:
+        return [nta.WeightRounds(scale.weights)]
+    return [protocol.recorder(layers or scale.layers) for protocol in protocols]
 
 
 def _protocols(scale, names, options):

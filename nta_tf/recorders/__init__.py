@@ -2,5 +2,6 @@
 
 from nta_tf.recorders.base import ArraySpecification, Recorder, Rounds, Training
 from nta_tf.recorders.taylor import TaylorRounds
+from nta_tf.recorders.weights import WeightRounds
 
-__all__ = ["ArraySpecification", "Recorder", "Rounds", "TaylorRounds", "Training"]
+__all__ = ["ArraySpecification", "Recorder", "Rounds", "TaylorRounds", "Training", "WeightRounds"]

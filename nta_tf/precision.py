@@ -1,0 +1,91 @@
+"""The precision in which training steps compute; variables stay as they are."""
+
+import contextlib
+
+import keras
+
+
+@contextlib.contextmanager
+def computing_in(model, dtype_policy):
+    """Traces the calls of a model's layers under another Keras dtype policy.
+
+    Policies are read when a layer is called, so a `tf.function` that is traced inside this
+    context computes in the policy's compute dtype ever after, while the layers themselves,
+    and everything traced outside, stay as they were. The layer that makes the model's output
+    keeps its own policy, so that losses keep their precision.
+
+    Args:
+        model: A `keras.Model`.
+        dtype_policy: Name of a policy such as `"mixed_bfloat16"`, or None for the layers' own.
+
+    Raises:
+        ValueError: If the policy's variables are of another dtype than the model's.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> model = nta.models.autoencoder(seed=0)
+    >>> with nta.precision.computing_in(model, "mixed_bfloat16"):
+    ...     model.get_layer("dense_3").compute_dtype
+    'bfloat16'
+    >>> model.get_layer("dense_3").compute_dtype
+    'float32'
+    """
+    if dtype_policy is None:
+        yield
+        return
+    policy = check_policy(model, dtype_policy)
+    layers = [layer for layer in _leaves(model) if not _makes_output(layer, model)]
+    before = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = policy
+        yield
+    finally:
+        for layer, own in zip(layers, before):
+            layer.dtype_policy = own
+
+
+def check_policy(model, dtype_policy):
+    """The Keras policy of that name, if the model's variables can be trained under it.
+
+    Args:
+        model: A `keras.Model`.
+        dtype_policy: Name of a policy, or a `keras.DTypePolicy`.
+
+    Returns:
+        A `keras.DTypePolicy`.
+
+    Raises:
+        ValueError: If the policy needs a scaled loss, or variables of another dtype.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> nta.precision.check_policy(nta.models.autoencoder(seed=0), "mixed_bfloat16").name
+    'mixed_bfloat16'
+    """
+    policy = keras.dtype_policies.get(dtype_policy)
+    dtypes = {variable.dtype for variable in model.trainable_variables}
+    if policy.compute_dtype == "float16" or dtypes != {policy.variable_dtype}:
+        raise ValueError(
+            f"Training steps can compute under 'mixed_bfloat16', with variables of float32, or "
+            f"under the policies that the layers have (dtype_policy=None). Received: "
+            f"dtype_policy={policy.name!r} for variables of {sorted(dtypes)}"
+        )
+    return policy
+
+
+def _leaves(model):
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+def _makes_output(layer, model):
+    try:
+        return any(layer.output is output for output in model.outputs)
+    except AttributeError:  # called in several places, or never
+        return False

@@ -1,0 +1,70 @@
+"""Recorder of the weights themselves, from which everything else can be made later."""
+
+import numpy as np
+
+from nta_tf import schedules
+from nta_tf.recorders.base import ArraySpecification, Recorder
+
+
+class WeightRounds(Recorder):
+    """Records the weights W^n of a model at chosen rounds while it trains.
+
+    The minibatch of a round is a function of the run's seed, so that weights are all that is
+    needed to look at the round again: `nta.replay` gives the rounds of a finished run to
+    other recorders, as if they had watched the training. So a long training need not
+    wait for expensive recorders, nor be repeated for another choice of theirs.
+
+    Args:
+        schedule: Which steps are rounds; see `nta.schedules.get`.
+        name: Name of the record in the trace.
+
+    Raises:
+        ValueError: For an unknown schedule.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> nta.WeightRounds("4 an epoch").config()
+    {'kind': 'weight_rounds', 'schedule': '4 an epoch'}
+    """
+
+    def __init__(self, schedule="1 an epoch", name="weights"):
+        self.schedule = schedules.get(schedule)
+        self.name = name
+
+    def start(self, training):
+        self._training = training
+        counts = [len(self.steps(epoch)) for epoch in range(training.epochs)]
+        self._most = max(counts)
+        arrays = {
+            "rounds": ArraySpecification((), "int64"),
+            "losses": ArraySpecification((self._most,), "float32"),
+        }
+        for variable in training.model.trainable_variables:
+            shape = (self._most, *variable.shape)
+            arrays[f"variables/{variable.path}"] = ArraySpecification(shape, variable.dtype)
+        return arrays
+
+    def steps(self, epoch):
+        training = self._training
+        return self.schedule.steps(epoch, training.steps_per_epoch, training.epochs)
+
+    def begin_epoch(self, epoch):
+        self._rows = {}
+
+    def record(self, rounds):
+        self._rows.setdefault("losses", []).append(rounds.losses)
+        for path, values in rounds.weights.items():
+            self._rows.setdefault(f"variables/{path}", []).append(values.numpy())
+
+    def end_epoch(self):
+        arrays = {name: np.concatenate(parts) for name, parts in self._rows.items()}
+        recorded = len(arrays.get("losses", ()))
+        filled = {
+            name: np.concatenate([rows, np.zeros((self._most - recorded, *rows.shape[1:]))])
+            for name, rows in arrays.items()
+        }
+        return {"rounds": recorded, **filled}
+
+    def config(self):
+        return {"kind": "weight_rounds", "schedule": str(self.schedule)}
