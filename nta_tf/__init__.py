@@ -13,12 +13,15 @@ from nta_tf import (
     recorders,
     schedules,
     solvers,
+    taylor_problems,
     training,
 )
+from nta_tf.growth import GrowthExponent, growth_exponent
 from nta_tf.linearization import Linearization, linearize, taylor_loss
 from nta_tf.protocol import Protocol
 from nta_tf.recorders import Recorder, TaylorRounds, WeightRounds
-from nta_tf.regret import GrowthExponent, growth_exponent, regret
+from nta_tf.regret import regret
+from nta_tf.replaying import replay, replay_cost
 from nta_tf.trace import Run, RunDirectoryError
 from nta_tf.training import train
 
@@ -41,9 +44,12 @@ __all__ = [
     "precision",
     "recorders",
     "regret",
+    "replay",
+    "replay_cost",
     "schedules",
     "solvers",
     "taylor_loss",
+    "taylor_problems",
     "train",
     "training",
 ]

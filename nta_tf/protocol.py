@@ -35,6 +35,8 @@ class Protocol:
             bounded diameter), `math.inf` for none, or a number.
         bias_in_scope: Whether the biases of a layer are part of its V.
         dtype: Dtype of the recorder's products; sums are float64 in any case.
+        examples: How many examples of its minibatch a round takes, where rounds are kept as
+            gradient tensors; None for all.
         output_activation: Of the autoencoder: `"linear"` as in section 2.3, where
             x_L = a_L, or `"sigmoid"`.
         kernel_initializer: Name of a Keras initializer.
@@ -53,6 +55,7 @@ class Protocol:
     radius: float | None = None
     bias_in_scope: bool = False
     dtype: str = "float32"
+    examples: int | None = None
     output_activation: str = "linear"
     kernel_initializer: str = "glorot_uniform"
     use_bias: bool = True
@@ -117,6 +120,7 @@ class Protocol:
             bias=self.bias_in_scope,
             dtype=self.dtype,
             name=self.name,
+            examples=self.examples,
         )
 
     def optimizer(self, name, learning_rate):

@@ -1,7 +1,8 @@
 """Runs on disk: the only code that knows how a run directory is laid out.
 
     config.json      what makes the run: settings, seeds, versions, data; written once
-    progress.json    epochs that are done; replaced atomically after each of them
+    progress.json    epochs that are done, and records that were added since by `nta.replay`;
+                     replaced atomically after each epoch
     trace.zarr       chunked arrays, one row (one chunk) an epoch
     checkpoints/     weights and optimizer after the last epoch that is done
     results/*.csv    tables made from the trace
@@ -36,13 +37,15 @@ class Run:
 
     Attributes:
         directory: Path of the run, or None for a run in memory.
-        config: Dictionary of everything that makes the run.
+        config: Dictionary of everything that makes the run; `config["records"]` has the
+            records that were made while it trained and those that were added since.
         progress: Dictionary: epochs done, status ("running", "finished", "diverged").
     """
 
     def __init__(self, directory, config, progress, group):
         self.directory = directory
-        self.config = config
+        added = {name: record["config"] for name, record in progress.get("added", {}).items()}
+        self.config = {**config, "records": {**config.get("records", {}), **added}}
         self.progress = progress
         self._group = group
 
@@ -157,6 +160,40 @@ class Run:
         except OSError as error:
             raise unwritable(self.directory, error) from error
 
+    def add_record(self, name, config, arrays):
+        """Makes room in the trace for a record of a run that has ended, or finds it there.
+
+        Args:
+            name: Name of the record.
+            config: JSON-ready dictionary of what makes the record.
+            arrays: {name: `ArraySpecification`}; every array has a row an epoch.
+
+        Returns:
+            How many epochs of it are there already.
+
+        Raises:
+            ValueError: If the run has another record of that name.
+        """
+        config = json.loads(json.dumps(config))
+        added = self.progress.get("added", {})
+        existing = self.config["records"].get(name)
+        if existing is not None and existing != config:
+            raise ValueError(
+                f"{self!r} has another record {name!r} ({_short(existing)}). Give the new one "
+                "another name."
+            )
+        if existing is not None:
+            return added[name]["epochs"] if name in added else self.epochs
+        _add_arrays(self._group, self.config, arrays, f"records/{name}/")
+        self.commit_record(name, config, 0)
+        return 0
+
+    def commit_record(self, name, config, epochs):
+        """Makes the epochs of an added record count that were written so far."""
+        added = {**self.progress.get("added", {}), name: {"config": config, "epochs": epochs}}
+        self.commit(**{**self.progress, "added": added})
+        self.config["records"][name] = config
+
     def commit(self, **progress):
         """Makes what was written so far count."""
         self.progress = progress
@@ -215,16 +252,21 @@ def _fresh():
 
 def _make_arrays(store, config, arrays):
     group = zarr.open_group(store, mode="w")
+    _add_arrays(group, config, arrays)
+    return group
+
+
+def _add_arrays(group, config, arrays, prefix=""):
     for name, specification in arrays.items():
         group.create_array(
-            name,
+            f"{prefix}{name}",
             shape=(config["epochs"], *specification.shape),
             chunks=(1, *specification.shape),
             dtype=specification.dtype,
             fill_value=np.nan if specification.dtype.startswith("float") else 0,
             compressors=None,  # random mantissas do not compress
+            overwrite=True,  # what a kill left before the record counted
         )
-    return group
 
 
 def _read_config(directory):

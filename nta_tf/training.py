@@ -77,7 +77,7 @@ def train(
     >>> run.status, run.losses.shape
     ('finished', (2, 4))
     """
-    inputs, targets = _checked_data(model, x, y, loss, epochs, batch_size)
+    inputs, targets = checked_data(model, x, y, loss, epochs, batch_size)
     optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
     optimizer.build(model.trainable_variables)
     training = Training(model, loss, epochs, len(inputs) // batch_size, batch_size)
@@ -267,8 +267,8 @@ def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_co
 
     It takes the order of the epoch, first, last, and for each step the slot in which the
     weights before the step are kept (or -1), and returns what is measured at each step and
-    the snapshots. The snapshots are copies of variables, so that what recorders make of them can never reach
-    the arithmetic of the training.
+    the snapshots. The snapshots are copies of variables, so that what recorders make of
+    them can never reach the arithmetic of the training.
     """
     model, variables = training.model, training.model.trainable_variables
     loss_of = losses.get(training.loss)
@@ -354,7 +354,8 @@ def _by_name(recorders):
     return by_name
 
 
-def _checked_data(model, x, y, loss, epochs, batch_size):
+def checked_data(model, x, y, loss, epochs, batch_size):
+    """Inputs and targets as arrays that fit the model and the loss, or a clear error."""
     if len(getattr(model, "outputs", ())) != 1:
         raise ValueError(f"The model must have one output. Received: {model!r}")
     if model.losses:

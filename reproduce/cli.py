@@ -56,6 +56,7 @@ def _train(options):
         dict(options.set),
         options.data_dir,
     )
+    keeps_weights = task.scales[options.scale].weights
     rows, start = [], time.perf_counter()
     for run in runs:
         seconds, start = time.perf_counter() - start, time.perf_counter()
@@ -72,7 +73,23 @@ def _train(options):
         if not sys.stdout.isatty():
             print(f"{run.directory}: {run.status}, {seconds:.0f} s", flush=True)
     _show(pd.DataFrame(rows))
-    print(f"next: python -m reproduce solve {options.out}")
+    print(f"next: python -m reproduce {'record' if keeps_weights else 'solve'} {options.out}")
+
+
+def _record(options):
+    from reproduce.record import prepare
+    from reproduce.solve import find_run_directories
+
+    for directory in find_run_directories(options.runs):
+        recording = prepare(directory, options.protocols, options.layers, options.data_dir)
+        for cost in recording.cost().itertuples():
+            print(
+                f"{directory.name}, record {cost.record}: {cost.rounds} rounds, "
+                f"{cost.bytes / 2**20:,.0f} MiB, about {cost.seconds:,.0f} s",
+                flush=True,
+            )
+        recording.record()
+    print(f"next: python -m reproduce solve {options.runs}")
 
 
 def _solve(options):
@@ -82,9 +99,16 @@ def _solve(options):
         start = time.perf_counter()
 
         def progress(pairs, name=directory.name):
-            return tqdm(pairs, desc=f"solve {name}", unit="layer", disable=None)
+            return tqdm(pairs, desc=f"solve {name}", unit="scope", disable=None)
 
-        written = solve(directory, progress)
+        written = solve(
+            directory,
+            progress,
+            options.neurons,
+            options.scopes,
+            options.records,
+            options.checkpoints,
+        )
         seconds = time.perf_counter() - start
         print(f"{written[0].parent}: {len(written)} tables, {seconds:.1f} s", flush=True)
         if options.save:
@@ -132,6 +156,7 @@ def _parser():
     parser.set_defaults(stage=_everything, numbers=[], **_AS_IN_THE_PAPER)
     stages = parser.add_subparsers(title="stages", metavar="STAGE")
     _add_train(stages)
+    _add_record(stages)
     _add_solve(stages)
     _add_figures(stages)
     _add_compare(stages)
@@ -178,11 +203,35 @@ def _add_train(stages):
     stage.set_defaults(stage=_train)
 
 
+def _add_record(stages):
+    stage = stages.add_parser(
+        "record", help="record Taylor rounds of runs that kept their weights (convnets)"
+    )
+    stage.add_argument("runs", help="a run, or a directory of runs; what is there is not repeated")
+    stage.add_argument("--protocols", nargs="+", help="which of the scale's protocols to record")
+    stage.add_argument("--layers", nargs="+", help="which layers, instead of the scale's own")
+    stage.add_argument("--data-dir", help="where TFDS keeps its datasets, instead of TFDS_DATA_DIR")
+    stage.set_defaults(stage=_record)
+
+
 def _add_solve(stages):
     stage = stages.add_parser("solve", help="find the Taylor optima of saved runs")
     stage.add_argument("runs", help="a run, or a directory of runs")
     stage.add_argument(
         "--save", metavar="DIR", help="copy config and tables, without the trace, to DIR/RUN"
+    )
+    stage.add_argument("--records", nargs="+", help="records to solve; default: all")
+    stage.add_argument(
+        "--scopes",
+        nargs="+",
+        help="'network', layers ('conv2d_2') or neurons ('conv2d_2:7'); default: all layers, "
+        "the network, and some neurons a layer",
+    )
+    stage.add_argument("--neurons", type=int, help="how many neurons a layer; default: the scale's")
+    stage.add_argument(
+        "--checkpoints",
+        type=int,
+        help="at the end of how many epochs; default: all, or 20 where there is no closed form",
     )
     stage.set_defaults(stage=_solve)
 

@@ -1,5 +1,6 @@
 """`python -m reproduce solve`: Taylor optima and regret of saved runs, as tables."""
 
+import json
 import math
 import pathlib
 import shutil
@@ -7,7 +8,7 @@ import shutil
 import pandas as pd
 
 import nta_tf as nta
-from reproduce import tables
+from reproduce import tables, tasks
 
 # Theorem 2's ball (None: the trajectory's own) and the paper's free least squares.
 RADII = (None, math.inf)
@@ -38,12 +39,17 @@ def find_run_directories(root):
     return found
 
 
-def solve(directory, progress=None):
+def solve(directory, progress=None, neurons=None, scopes=None, records=None, checkpoints=None):
     """Writes the tables of one run: losses, regret and growth exponents.
 
     Args:
         directory: A run directory.
-        progress: Function that wraps the list of (record, layer) pairs to show progress.
+        progress: Function that wraps the list of (record, scope) pairs to show progress.
+        neurons: Of how many neurons a layer the optima are found, chosen by a seed, where
+            rounds were kept as gradient tensors. Defaults to as many as the run's scale says.
+        scopes: Scopes to solve, instead of all layers and those neurons.
+        records: Names of records to solve. Defaults to all of them.
+        checkpoints: At the end of how many epochs; see `nta.regret`.
 
     Returns:
         Paths of the written tables.
@@ -53,12 +59,13 @@ def solve(directory, progress=None):
     """
     run = nta.Run.open(directory)
     pairs = [
-        (record, layer)
+        (record, scope)
         for record, config in run.config["records"].items()
-        for layer in config["layers"]
+        if config["kind"] == "taylor_rounds" and (records is None or record in records)
         if run.read(f"records/{record}/rounds").any()
+        for scope in scopes or _scopes(run, record, neurons)
     ]
-    solved = [_regret(run, *pair) for pair in (progress or iter)(pairs)]
+    solved = [_regret(run, *pair, checkpoints) for pair in (progress or iter)(pairs)]
     columns = ["record", "reduction", "scope", "radius"]
     regret = pd.concat(solved) if solved else pd.DataFrame(columns=columns)
     return [
@@ -66,6 +73,23 @@ def solve(directory, progress=None):
         run.save_table("regret", regret),
         run.save_table("exponents", _exponents(regret)),
     ]
+
+
+def _scopes(run, record, neurons):
+    """The record's layers and, of gradient tensors, the network and some neurons."""
+    config = run.config["records"][record]
+    layers = config["layers"]
+    if config.get("form", "normal_equations") == "normal_equations":
+        return layers
+    if neurons is None:
+        metadata = run.config["metadata"]
+        neurons = tasks.TASKS[metadata["task"]].scales[metadata["scale"]].neurons
+    sampled = []
+    for layer in layers:
+        units = run.arrays(f"records/{record}/{layer}/kernel").popitem()[1][-1]
+        chosen = nta.taylor_problems.sample_neurons(layer, units, neurons)
+        sampled += [(layer, chosen)] if chosen else []
+    return [*layers, "network", *sampled]
 
 
 def save(directory, out):
@@ -81,7 +105,9 @@ def save(directory, out):
     directory = pathlib.Path(directory)
     target = pathlib.Path(out, directory.name)
     shutil.copytree(directory / "results", target / "results", dirs_exist_ok=True)
-    shutil.copy(directory / "config.json", target / "config.json")
+    config = nta.Run.open(directory).config  # with the records that were added since
+    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
+    (target / "config.json").write_text(text)
     return target
 
 
@@ -92,10 +118,11 @@ def losses(run):
         run: A `nta.Run`.
 
     Returns:
-        A `pandas.DataFrame` with columns `epoch`, `loss`, `last_loss`, `status`.
+        A `pandas.DataFrame` with columns `epoch`, `loss`, `last_loss`, `status` and, of a
+        classifier, `accuracy` (mean over the minibatches, before each step).
     """
     steps = run.losses
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "epoch": range(1, len(steps) + 1),
             "loss": steps.mean(axis=1, dtype="float64"),
@@ -103,13 +130,17 @@ def losses(run):
             "status": run.status,
         }
     )
+    if "accuracies" in run.arrays("accuracies"):
+        table["accuracy"] = run.read("accuracies").mean(axis=1, dtype="float64")
+    return table
 
 
-def _regret(run, record, layer):
-    table = nta.regret(run, layer, record=record, radius=list(RADII))
+def _regret(run, record, scope, checkpoints):
+    table = nta.regret(run, scope, record=record, radius=list(RADII), checkpoints=checkpoints)
+    if "scope" not in table:
+        table.insert(0, "scope", scope if isinstance(scope, str) else "{}:{}".format(*scope))
     table.insert(0, "record", record)
     table.insert(1, "reduction", run.config["records"][record]["reduction"])
-    table.insert(2, "scope", layer)
     return table
 
 

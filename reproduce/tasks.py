@@ -17,6 +17,7 @@ class Scale:
         examples: How many examples of the dataset are used; None for all.
         weights: Schedule of the weights that are kept for replaying the run, or None. Where
             weights are kept, the protocols are recorded afterwards, from them.
+        neurons: Of how many neurons a layer the Taylor optima are found.
     """
 
     data: str
@@ -25,6 +26,7 @@ class Scale:
     protocols: tuple
     examples: int | None = None
     weights: str | None = None
+    neurons: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,17 +94,47 @@ _CONVOLUTIONS = ("conv2d_1", "conv2d_2", "conv2d_3")
 _MIXED = {"dtype_policy": "mixed_bfloat16"}
 _CONVNET_PROTOCOLS = (
     nta.Protocol.preset("figures", schedule="4 an epoch", **_MIXED),
-    nta.Protocol.preset("definition", schedule="1 an epoch", **_MIXED),
+    nta.Protocol.preset("definition", schedule="1 an epoch", examples=8, **_MIXED),
 )
 _LOSSLESS = 5085  # images of CIFAR-10 of which the originals were recovered
 
 _CONVNET = {
-    "quick": Scale("sample", 20, _CONVOLUTIONS, _CONVNET_PROTOCOLS, 1024, "4 an epoch"),
-    "medium": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, _LOSSLESS, "4 an epoch"),
-    "paper": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, None, "4 an epoch"),
+    "quick": Scale("sample", 20, _CONVOLUTIONS, _CONVNET_PROTOCOLS, 1024, "4 an epoch", 5),
+    "medium": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, _LOSSLESS, "4 an epoch", 50),
+    "paper": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, None, "4 an epoch", 50),
 }
 
 TASKS = {
     "autoencoder": Task("autoencoder", "mse", 64, ("sample", "mnist"), _AUTOENCODER),
     "convnet": Task("convnet", "cross_entropy", 128, ("sample", "mnist", "cifar10"), _CONVNET),
 }
+
+
+def protocols(scale, names=None, options=None):
+    """The protocols of a scale by name, with some training options changed.
+
+    Args:
+        scale: A `Scale`.
+        names: Names of protocols. Defaults to all of them.
+        options: {training option: value}.
+
+    Returns:
+        A list of `nta.Protocol`.
+
+    Raises:
+        ValueError: For an unknown name or option.
+    """
+    options = options or {}
+    known = {protocol.name: protocol for protocol in scale.protocols}
+    open_choices = list(scale.protocols[0].training_options())
+    wrong = [option for option in options if option not in open_choices]
+    if wrong:
+        raise ValueError(f"Open choices of training are {open_choices}. Received: {wrong}")
+    unknown = [name for name in names or () if name not in known]
+    if unknown:
+        raise ValueError(f"Protocols of this scale are {list(known)}. Received: {unknown}")
+    return [
+        dataclasses.replace(protocol, **options)
+        for name, protocol in known.items()
+        if names is None or name in names
+    ]

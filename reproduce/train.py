@@ -1,6 +1,5 @@
 """`python -m reproduce train`: the paper's training runs, recorded."""
 
-import dataclasses
 import pathlib
 
 import nta_tf as nta
@@ -41,7 +40,7 @@ def train(
     """
     task = tasks.TASKS[task]
     chosen = task.scales[scale]
-    recorded = _protocols(chosen, protocols, options or {})
+    recorded = tasks.protocols(chosen, protocols, options or {})
     dataset = nta.data.load(
         data or chosen.data, data_dir=data_dir, scaling=recorded[0].input_scaling
     )
@@ -78,19 +77,3 @@ def _recorders(scale, protocols, layers):
     if scale.weights:
         return [nta.WeightRounds(scale.weights)]
     return [protocol.recorder(layers or scale.layers) for protocol in protocols]
-
-
-def _protocols(scale, names, options):
-    known = {protocol.name: protocol for protocol in scale.protocols}
-    open_choices = list(scale.protocols[0].training_options())
-    wrong = [option for option in options if option not in open_choices]
-    if wrong:
-        raise ValueError(f"Open choices of training are {open_choices}. Received: {wrong}")
-    unknown = [name for name in names or () if name not in known]
-    if unknown:
-        raise ValueError(f"Protocols of this scale are {list(known)}. Received: {unknown}")
-    return [
-        dataclasses.replace(protocol, **options)
-        for name, protocol in known.items()
-        if names is None or name in names
-    ]

@@ -324,10 +324,6 @@ class TestWrongInput:
         with pytest.raises(ValueError, match="no layer with a kernel"):
             nta.linearize(model, np.ones((2, 4)))
 
-    def test_kernel_without_a_rule_is_not_passed_over(self):
-        with pytest.raises(NotImplementedError, match="conv2d_1.*Conv2D"):
-            nta.linearize(nta.models.convnet(seed=0), np.ones((1, 32, 32, 3)))
-
     def test_shared_layer(self):
         shared = keras.layers.Dense(4, name="shared")
         inputs = keras.Input((4,))

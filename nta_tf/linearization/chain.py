@@ -15,6 +15,8 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from nta_tf.linearization import rules
+
 _ELEMENTWISE = {
     name: getattr(keras.activations, name)
     for name in (
@@ -108,12 +110,14 @@ def find_chain(tapped):
 
     Returns:
         A `DenseChain` of all Dense layers from the first on, if each of them is tapped,
-        works on rows of units, and only functions of single units lie between them.
+        works on rows of units, has a name that no other has, and only functions of single
+        units lie between them.
         What comes before the first Dense layer may be anything without weights.
     """
     layers, activations, current = [], [], None
     for call in tapped.calls:
-        tap = tapped.taps.get(call.layer.name)
+        name = tapped.name_at(call)
+        tap = tapped.taps.get(name)
         if not layers and tap is None:
             if getattr(call.layer, "weights", []):
                 return None
@@ -121,6 +125,8 @@ def find_chain(tapped):
         if len(call.inputs) != 1 or (layers and call.inputs[0] is not current):
             return None
         if tap is not None:
+            if name != tap.layer.name or type(tap.rule) is not rules.DenseRule:
+                return None
             if len(tap.preactivation.shape) != 2:
                 return None
             layers.append(tap.layer)

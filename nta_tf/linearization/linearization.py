@@ -1,82 +1,14 @@
 """`nta.linearize`: J_l, G_l and the neural Taylor approximation of a Keras model."""
 
-import functools
-import weakref
-
 import numpy as np
 import tensorflow as tf
 
 from nta_tf import losses
 from nta_tf.linearization import chain as chains
-from nta_tf.linearization import methods
-from nta_tf.linearization.taps import TappedModel
+from nta_tf.linearization.linearizer import checked_inputs, linearizer_of
+from nta_tf.linearization.mixing import check_examples_apart
 
 REDUCTIONS = ("per_example", "batch_mean")
-
-# One tapped model and its compiled functions for each model, so that a second call of
-# linearize on the same model neither clones nor traces it again.
-_LINEARIZERS = weakref.WeakKeyDictionary()
-
-
-class Linearizer:
-    """A model prepared for linearization: tapped once, compiled once per input shape.
-
-    Args:
-        model: A `keras.Model`.
-        layers: Names of layers, or None for every layer with a kernel.
-        method: `"auto"`, `"per_output"` or `"pfor"`.
-    """
-
-    def __init__(self, model, layers=None, method="auto"):
-        methods.check_method(method)
-        self.tapped = TappedModel(model, layers)
-        self.taps = self.tapped.taps
-        self.method = method
-        self.chain = None
-        if method == "auto":
-            self._find_chain(model, layers)
-        self.evaluate = tf.function(self._evaluate)
-        self._jacobians = {}
-
-    def jacobian(self, inputs, name, evaluation=None):
-        """J_l^L of the layer called `name`, by this linearizer's method."""
-        if name not in self._jacobians:
-            self._jacobians[name] = tf.function(self._jacobian_function(name))
-        if self.chain is None:
-            return self._jacobians[name](inputs)
-        return self._jacobians[name](vars(evaluation))
-
-    def _find_chain(self, model, layers):
-        """Looks for a chain in the whole model, however few of its layers are wanted."""
-        try:
-            whole = self.tapped if layers is None else TappedModel(model)
-        except (ValueError, NotImplementedError):  # some layer has no rule, or is shared
-            return
-        self.chain = chains.find_chain(whole)
-        if self.chain is not None:
-            self.tapped = whole
-
-    def _evaluate(self, inputs):
-        """Outputs, x_{l-1} and a_l by layer, and the chain's evaluation or None."""
-        outputs, layer_inputs, preactivations = self.tapped(inputs)
-        if self.chain is None:
-            return outputs, layer_inputs, preactivations, None
-        first = layer_inputs[self.chain.names[0]]
-        evaluation = self.chain.evaluate(first, *self.chain.weights())
-        names = self.chain.names
-        return (
-            evaluation.outputs,
-            dict(zip(names, evaluation.layer_inputs)),
-            dict(zip(names, evaluation.preactivations)),
-            vars(evaluation),
-        )
-
-    def _jacobian_function(self, name):
-        if self.chain is None:
-            by_tape = methods.per_output if self.method == "per_output" else methods.pfor
-            return functools.partial(by_tape, self.tapped, name=name)
-        index = self.chain.names.index(name)
-        return lambda parts: chains.jacobian(chains.Evaluation(**parts), index)
 
 
 class Linearization:
@@ -97,21 +29,18 @@ class Linearization:
         self.reduction = reduction
         self._taps = linearizer.taps
         self.layers = list(self._taps)
-        self._weights = {
-            name: tuple(map(tf.identity, _weights(tap.layer))) for name, tap in self._taps.items()
-        }
         outputs, layer_inputs, preactivations, parts = linearizer.evaluate(inputs)
         self.outputs = outputs
         self._layer_inputs = layer_inputs
         self._preactivations = preactivations
-        self._evaluation = None
+        self._evaluation = None if parts is None else chains.Evaluation(**parts)
+        # Tensors are computed when they are asked for, at the weights as they are now.
+        self._all_weights = None if parts is not None else linearizer.tapped.snapshot()
+        self._weights = {
+            name: tuple(map(tf.identity, _weights(tap.layer))) for name, tap in self._taps.items()
+        }
         self._jacobians = {}
-        if parts is not None:
-            self._evaluation = chains.Evaluation(**parts)
-        else:
-            # Tapes differentiate the live model, so the Jacobians must be taken now.
-            for name in self.layers:
-                self._jacobians[name] = linearizer.jacobian(inputs, name)
+        self._means = {}
 
     def kernel(self, layer):
         """W_l, the kernel around which the layer was linearized."""
@@ -128,6 +57,9 @@ class Linearization:
     def jacobian(self, layer):
         """J_l^L, the Jacobian of the outputs with respect to the layer's preactivation.
 
+        The first call computes it for all linearized layers, unless the model is a chain
+        of Dense layers; name the layers that you want in `nta.linearize`.
+
         Args:
             layer: Name of the layer.
 
@@ -136,9 +68,11 @@ class Linearization:
         """
         layer = self._known(layer)
         if layer not in self._jacobians:
-            self._jacobians[layer] = self._linearizer.jacobian(
-                self._inputs, layer, self._evaluation
-            )
+            if self._evaluation is not None:
+                jacobian = self._linearizer.chain_jacobian(self._evaluation, layer)
+                self._jacobians[layer] = jacobian
+            else:  # all at once: they share every backward pass
+                self._jacobians = self._linearizer.jacobians(self._inputs, self._all_weights)
         return self._jacobians[layer]
 
     def gradient_tensor(self, layer, neuron=None):
@@ -153,14 +87,15 @@ class Linearization:
             one neuron; without the leading B under the `batch_mean` reduction.
         """
         layer = self._known(layer)
-        rule = self._taps[layer].rule
-        jacobian, layer_input = self.jacobian(layer), self.layer_input(layer)
         if neuron is not None:
             neuron = self._known_neuron(layer, neuron)
         if self.reduction == "batch_mean":
-            mean = rule.mean_gradient_tensor(jacobian, layer_input)
+            mean = self._mean_gradient_tensor(layer)
             return mean if neuron is None else mean[..., neuron]
-        return rule.gradient_tensor(jacobian, layer_input, neuron)
+        tap = self._taps[layer]
+        return tap.rule.gradient_tensor(
+            tap.layer, self.jacobian(layer), self.layer_input(layer), neuron
+        )
 
     def predict(self, kernels):
         """T(V), the neural Taylor approximation at other weights (Definition 1).
@@ -185,24 +120,38 @@ class Linearization:
             )
         total = self.outputs
         for name, change in moved.items():
-            total += _contract(self.jacobian(name), change)
+            total += _contract(self.jacobian(name), change, total.dtype)
         return total
+
+    def _mean_gradient_tensor(self, layer):
+        if layer not in self._means:
+            if self._evaluation is not None:
+                tap = self._taps[layer]
+                self._means[layer] = tap.rule.mean_gradient_tensor(
+                    tap.layer, self.jacobian(layer), self.layer_input(layer)
+                )
+            else:
+                self._means = self._linearizer.mean_gradient_tensors(
+                    self._inputs, self._all_weights
+                )
+        return self._means[layer]
 
     def _mean_change(self, changes):
         total = tf.zeros_like(self.outputs[:1])
         for name, (kernel, bias) in changes.items():
             gradient = self.gradient_tensor(name)
-            total += tf.tensordot(gradient, kernel, kernel.shape.rank)
+            kernel = tf.cast(kernel, gradient.dtype)
+            total += tf.cast(tf.tensordot(gradient, kernel, kernel.shape.rank), total.dtype)
             if bias is not None:
                 spread = tf.broadcast_to(bias, tf.shape(self.preactivation(name)))
-                moved = _contract(self.jacobian(name), spread)
+                moved = _contract(self.jacobian(name), spread, total.dtype)
                 total += tf.reduce_mean(moved, axis=0)
         return total
 
     def _preactivation_change(self, name, kernel, bias):
-        tap = self._taps[name]
-        change = tap.rule.linear_map(tap.layer, self.layer_input(name), kernel)
-        return change if bias is None else change + bias
+        tap, layer_input = self._taps[name], self.layer_input(name)
+        change = tap.rule.linear_map(tap.layer, layer_input, tf.cast(kernel, layer_input.dtype))
+        return change if bias is None else change + tf.cast(bias, change.dtype)
 
     def _change(self, name, new):
         """(V - W, change of the bias or None), checked against the layer's shapes."""
@@ -235,28 +184,37 @@ class Linearization:
         return int(neuron)
 
 
-def linearize(model, x, layers=None, method="auto", reduction="per_example"):
+def linearize(model, x, layers=None, method="auto", reduction="per_example", verify=False):
     """Linearizes a Keras model around its weights, on one minibatch (Definition 1).
 
+    Dense and Conv2D layers have a Jacobian tensor G; between them may lie anything that is
+    differentiable almost everywhere, as one finds it in inference mode (dropout does
+    nothing, batch normalization uses its moving statistics). Layers inside nested models
+    are found under their own names, or, where two share a name, under their path
+    (`"encoder/conv"`).
+
     Args:
-        model: A `keras.Model` that is a graph of layers, with Dense layers. It is
-            evaluated in inference mode.
-        x: A batch of inputs, NumPy array or tensor, (B, ...).
-        layers: Name or names of the layers to linearize; None is every Dense layer.
-        method: How Jacobians are computed: `"auto"` (through masks and kernels, the
-            fastest), `"per_output"` (the paper's appendix A5), or `"pfor"`
-            (`GradientTape.batch_jacobian`). All are equal to rounding error.
+        model: A `keras.Model` that is a graph of layers with one output.
+        x: A batch of inputs, NumPy array or tensor, (B, ...); a list or a dictionary of
+            them for a model with several inputs.
+        layers: Name or names of the layers to linearize; None is every Dense and Conv2D
+            layer, and is refused if there are other kinds of layer with kernels.
+        method: How Jacobians are computed: `"auto"` (through masks and kernels, or in one
+            sweep for all layers: the fastest), `"per_output"` (the paper's appendix A5),
+            or `"pfor"` (`GradientTape.batch_jacobian`). All are equal to rounding error.
         reduction: `"per_example"` (Definition 1, one G an example) or `"batch_mean"`
             (one G a round, applied to every example).
+        verify: Whether to check, with two more forward passes, that no layer mixes the
+            examples of the minibatch.
 
     Returns:
         A `Linearization`, with `outputs`, `jacobian(layer)`, `gradient_tensor(layer,
         neuron=None)` and `predict({layer: kernel})`.
 
     Raises:
-        ValueError: For an unknown layer, method or reduction, inputs of the wrong shape,
-            or NaN inputs.
-        NotImplementedError: If the model has kernels that cannot be linearized yet.
+        ValueError: For an unknown layer, method or reduction, a layer that is used twice,
+            inputs of the wrong shape, or NaN inputs.
+        NotImplementedError: If the model has kernels that cannot be linearized.
 
     Example:
 
@@ -274,8 +232,10 @@ def linearize(model, x, layers=None, method="auto", reduction="per_example"):
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"The reduction must be one of {REDUCTIONS}. Received: {reduction!r}")
-    linearizer = _linearizer(model, layers, method)
-    inputs = _checked_inputs(linearizer.tapped, x)
+    linearizer = linearizer_of(model, layers, method)
+    inputs = checked_inputs(linearizer.tapped, x)
+    if verify:
+        check_examples_apart(linearizer.tapped, inputs)
     return Linearization(linearizer, inputs, reduction)
 
 
@@ -317,38 +277,13 @@ def taylor_loss(lin, kernels, y, loss="mse"):
     return tf.reduce_mean(losses.get(loss)(lin.predict(kernels), targets))
 
 
-def _linearizer(model, layers, method):
-    key = (None if layers is None else tuple(np.atleast_1d(layers)), method)
-    by_settings = _LINEARIZERS.setdefault(model, {})
-    if key not in by_settings:
-        by_settings[key] = Linearizer(model, layers, method)
-    return by_settings[key]
-
-
-def _checked_inputs(tapped, x):
-    expected = tapped.inputs[0]
-    inputs = tf.cast(tf.convert_to_tensor(x), expected.dtype)
-    if len(tapped.inputs) != 1 or inputs.shape.rank != len(expected.shape):
-        compatible = False
-    else:
-        compatible = inputs.shape[1:].is_compatible_with(expected.shape[1:])
-    if not compatible:
-        raise ValueError(
-            f"Inputs must have shape {tuple(i.shape for i in tapped.inputs)}, batch first. "
-            f"Received: {inputs.shape}"
-        )
-    if inputs.dtype.is_floating and not np.isfinite(inputs.numpy()).all():
-        raise ValueError("The inputs hold NaN or infinite values; remove them first.")
-    return inputs
-
-
 def _weights(layer):
     values = [layer.kernel.value]
     return values + ([layer.bias.value] if layer.use_bias else [])
 
 
-def _contract(jacobian, change):
+def _contract(jacobian, change, dtype):
     """<J_i, change_i> over all axes of the preactivation: (B, p_L)."""
     batch, components = tf.shape(jacobian)[0], tf.shape(jacobian)[1]
     flat = tf.reshape(jacobian, (batch, components, -1))
-    return tf.einsum("bkt,bt->bk", flat, tf.reshape(change, (batch, -1)))
+    return tf.cast(tf.linalg.matvec(flat, tf.reshape(change, (batch, -1))), dtype)

@@ -1,22 +1,163 @@
-"""Reaching the preactivations of a Keras model, by public API only.
+"""Reaching the preactivations of a Keras model.
 
-`keras.models.clone_model` walks the graph of a model and calls a function of ours for
-every layer. Where the layer is one whose kernel we linearise, we put its preactivation and
-its activation in its place, sharing the layer's own variables; every other layer is called
-as it is. The result is the same network with its preactivations in the open, and the
-user's model is left as it was.
+The network is run call by call (see `graph`). In the place of a layer whose kernel we
+linearise, its preactivation and its activation are computed, with the layer's own
+variables; every other layer is called as it is.
 """
 
+import contextlib
 import dataclasses
+import math
 
 import keras
 import tensorflow as tf
 
 from nta_tf.linearization import rules
+from nta_tf.linearization.graph import Graph
+
+
+@dataclasses.dataclass(frozen=True)
+class Tap:
+    """One layer that has a kernel, and where to find it in the tapped model.
+
+    Attributes:
+        layer: The user's layer.
+        rule: Its rule.
+        layer_input: Symbolic tensor of the shape of x_{l-1}.
+        preactivation: Symbolic tensor of the shape of a_l.
+    """
+
+    layer: keras.layers.Layer
+    rule: object
+    layer_input: object
+    preactivation: object
+
+
+class TappedModel:
+    """A Keras model with the preactivations of its layers in the open.
+
+    Layers carry their own names, also inside nested models. Where two layers share a name,
+    each is called by its path, the names of the nested models and its own with slashes
+    between (`"encoder/conv"`, `"decoder/conv"`).
+
+    Args:
+        model: A functional or sequential `keras.Model` with one output.
+        layers: Names of the layers to tap, or None for every layer with a kernel that the
+            support table (`nta.linearization.rules.RULES`) knows.
+
+    Attributes:
+        taps: `Tap` of each tapped layer by name, from the input to the output.
+        calls: Every `LayerCall` of the graph, nested models opened, in order.
+        inputs: The symbolic inputs.
+        output: The symbolic output.
+        input_names: What the inputs are called in a dictionary of inputs.
+        variables: All weights of the model.
+
+    Raises:
+        ValueError: If the model is no graph, a layer is unknown, or is used twice.
+        NotImplementedError: If the model has a kernel that no rule knows.
+    """
+
+    def __init__(self, model, layers=None):
+        self._graph = Graph(model)
+        self.calls = self._graph.calls
+        self.inputs = self._graph.inputs
+        self.output = self._graph.output
+        # Keras flattens dictionaries in the order of their sorted keys.
+        structure = getattr(model, "input", None)
+        by_key = sorted(structure) if isinstance(structure, dict) else None
+        self.input_names = by_key or [symbol.name for symbol in model.inputs]
+        self.variables = list(model.weights)
+        wanted = _wanted_calls(model, self.calls, layers)
+        self.taps = {
+            name: Tap(call.layer, rules.rule_of(call.layer), call.inputs[0], call.output)
+            for name, call in wanted.items()
+        }
+        self._names = {id(call): name for name, call in wanted.items()}
+        self._preactivations = {
+            name: _Preactivation(tap.layer, tap.rule) for name, tap in self.taps.items()
+        }
+
+    def __call__(self, inputs, weights=None, watch=None):
+        """Evaluates the network in inference mode.
+
+        Args:
+            inputs: A batch of inputs; a list of tensors if the model has several.
+            weights: Tensors to be used in the place of the model's variables: a dictionary
+                by `variable.path`, of those that differ, or a list like `variables`. None
+                is the live variables.
+            watch: Called on each tapped preactivation as soon as it is there, for example
+                `tape.watch`.
+
+        Returns:
+            Outputs as rows (B, p_L), layer inputs by name and preactivations by name.
+        """
+        layer_inputs, preactivations = {}, {}
+
+        def evaluate(call, args, kwargs):
+            name = self._names.get(id(call))
+            if name is None:
+                return call.layer(*args, **kwargs)
+            layer_input = args[0] if args else kwargs["inputs"]
+            preactivation = self._preactivations[name](layer_input)
+            if watch is not None:
+                watch(preactivation)
+            # In the type in which the layer computes, whatever was fed into it.
+            layer_inputs[name] = tf.cast(layer_input, call.layer.compute_dtype)
+            preactivations[name] = preactivation
+            return call.layer.activation(preactivation)
+
+        outputs = self._run(inputs, evaluate, weights)
+        if outputs.shape.rank != 2:
+            components = math.prod(outputs.shape[1:])
+            outputs = tf.reshape(outputs, (tf.shape(outputs)[0], components))
+        return outputs, layer_inputs, preactivations
+
+    def values(self, inputs):
+        """What every call of the graph returns, as pairs (LayerCall, output), in order."""
+        pairs = []
+
+        def evaluate(call, args, kwargs):
+            pairs.append((call, call.layer(*args, **kwargs)))
+            return pairs[-1][1]
+
+        self._run(inputs, evaluate, None)
+        return pairs
+
+    def snapshot(self):
+        """Copies of all weights as they are now, in the order of `variables`."""
+        return [tf.identity(variable.value) for variable in self.variables]
+
+    def name_at(self, call):
+        """Name of the tap at a call of the graph, or None."""
+        return self._names.get(id(call))
+
+    def _run(self, inputs, evaluate, weights):
+        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        scope = contextlib.nullcontext()
+        if weights is not None:
+            scope = keras.StatelessScope(state_mapping=self._mapping(weights))
+        with scope:
+            return _Inference(lambda tensors: self._graph.run(tensors, evaluate))(
+                inputs, training=False
+            )
+
+    def _mapping(self, weights):
+        if not isinstance(weights, dict):
+            return list(zip(self.variables, weights, strict=True))
+        paths = [variable.path for variable in self.variables]
+        unclear = [path for path in weights if paths.count(path) != 1]
+        if unclear:
+            raise ValueError(
+                "Weights must be given by variable.path, each the path of one variable of "
+                f"the model; its paths are {paths}. Received: {unclear}; where layers of "
+                "nested models share a name, give a list of tensors like `variables`."
+            )
+        return [(self.variables[paths.index(path)], value) for path, value in weights.items()]
 
 
 class _Preactivation(keras.layers.Layer):
-    """a_l of a layer that has a kernel, with that layer's own variables."""
+    """a_l of a layer that has a kernel, with that layer's own variables and dtypes."""
 
     def __init__(self, layer, rule):
         super().__init__(name=f"{layer.name}_preactivation", dtype=layer.dtype_policy)
@@ -27,143 +168,64 @@ class _Preactivation(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs):
-        preactivation = self.rule.linear_map(self.layer, inputs, self.layer.kernel)
+        kernel = keras.ops.convert_to_tensor(self.layer.kernel)
+        preactivation = self.rule.linear_map(self.layer, inputs, kernel)
         if self.layer.use_bias:
             preactivation = keras.ops.add(preactivation, self.layer.bias)
         return preactivation
 
 
-class _Call(keras.layers.Layer):
-    """Calls a layer of the user's model without adding a node to that layer's graph."""
+class _Inference(keras.layers.Layer):
+    """Calls a function in inference mode, as Keras calls the layers of a model."""
 
-    def __init__(self, layer):
-        super().__init__(name=f"{layer.name}_call", dtype=layer.dtype_policy)
-        self.layer = layer
-
-    def build(self, *args, **kwargs):
+    def __init__(self, function):
+        super().__init__(name="inference", autocast=False)
+        self.function = function
         self.built = True
 
-    def call(self, *args, **kwargs):
-        return self.layer(*args, **kwargs)
+    def call(self, inputs, training=None):
+        return self.function(inputs)
 
 
-@dataclasses.dataclass(frozen=True)
-class Tap:
-    """One layer that has a kernel, and where to find it in the tapped model."""
-
-    layer: keras.layers.Layer
-    rule: object
-    layer_input: object  # symbolic x_{l-1}
-    preactivation: object  # symbolic a_l
-
-
-@dataclasses.dataclass(frozen=True)
-class LayerCall:
-    """One call of a layer in the graph: what went in and what came out."""
-
-    layer: object
-    inputs: tuple
-    output: object
-
-
-class TappedModel:
-    """A Keras model with the preactivations of its layers in the open.
-
-    Args:
-        model: A functional or sequential `keras.Model` with one output.
-        layers: Names of the layers to tap, or None for every layer with a kernel that the
-            support table (`nta.linearization.rules.RULES`) knows.
-
-    Attributes:
-        taps: `Tap` of each tapped layer by name, from the input to the output.
-        calls: Every `LayerCall` of the graph, in order.
-        network: A `keras.Model` from the inputs to `{"outputs": ..., "layer_inputs":
-            {name: ...}, "preactivations": {name: ...}}`.
-    """
-
-    def __init__(self, model, layers=None):
-        graph = _as_graph(model)
-        self.calls = []
-        self.taps = {}
-        self._wanted = _wanted_layers(graph, layers)
-        clone = keras.models.clone_model(
-            graph, clone_function=lambda layer: layer, call_function=self._call
-        )
-        self.inputs = clone.inputs
-        self.network = keras.Model(
-            clone.inputs,
-            {
-                "outputs": clone.outputs[0],
-                "layer_inputs": {n: t.layer_input for n, t in self.taps.items()},
-                "preactivations": {n: t.preactivation for n, t in self.taps.items()},
-            },
-        )
-        self.output = clone.outputs[0]
-
-    def __call__(self, inputs):
-        """Evaluates the tapped network in inference mode, outputs as rows (B, p_L)."""
-        values = self.network(inputs, training=False)
-        outputs = values["outputs"]
-        if outputs.shape.rank != 2:
-            outputs = tf.reshape(outputs, (tf.shape(outputs)[0], -1))
-        return outputs, values["layer_inputs"], values["preactivations"]
-
-    def _call(self, layer, *args, **kwargs):
-        if layer.name in self._wanted:
-            output = self._tap(layer, *args)
-        else:
-            output = _Call(layer)(*args, **kwargs)
-        self.calls.append(LayerCall(layer, args, output))
-        return output
-
-    def _tap(self, layer, layer_input):
-        if layer.name in self.taps:
-            raise ValueError(
-                f"Layer {layer.name!r} is used in more than one place of the model; "
-                "linearize needs a layer that is used once. Leave it out with "
-                "layers=[...]."
-            )
-        rule = rules.rule_of(layer)
-        preactivation = _Preactivation(layer, rule)(layer_input)
-        activated = preactivation
-        if layer.activation is not keras.activations.linear:
-            activation = keras.layers.Activation(layer.activation, dtype=layer.dtype_policy)
-            activated = activation(preactivation)
-        self.taps[layer.name] = Tap(layer, rule, layer_input, preactivation)
-        return activated
-
-
-def _as_graph(model):
-    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
-        raise ValueError(
-            "The model must be a keras.Model that is a graph of layers (functional, or "
-            "sequential and built, for example with keras.Input first). "
-            f"Received: {model!r}"
-        )
-    if len(model.outputs) != 1:
-        raise ValueError(
-            "The model must have one output. "
-            f"Received: {model.name!r} with {len(model.outputs)} outputs"
-        )
-    return keras.Model(model.inputs, model.outputs, name=model.name)
-
-
-def _wanted_layers(graph, layers):
-    with_rule = [layer.name for layer in graph.layers if rules.has_rule(layer)]
+def _wanted_calls(model, calls, layers):
+    """The calls to tap, by name."""
+    named = _by_name([call for call in calls if rules.has_rule(call.layer)])
     if layers is None:
-        rules.check_none_hidden(graph)
-        if not with_rule:
+        rules.check_none_hidden(calls)
+        if not named:
             raise ValueError(
-                f"Model {graph.name!r} has no layer with a kernel that can be "
+                f"Model {model.name!r} has no layer with a kernel that can be "
                 f"linearized; supported are {rules.supported()}. "
-                f"Received layers: {[layer.name for layer in graph.layers]}"
+                f"Received layers: {[call.path for call in calls]}"
             )
-        return set(with_rule)
+        layers = list(named)
     layers = [layers] if isinstance(layers, str) else list(layers)
-    unknown = [name for name in layers if name not in with_rule]
+    unknown = [name for name in layers if name not in named]
     if unknown or not layers:
         raise ValueError(
-            f"Layers of model {graph.name!r} that can be linearized are {with_rule}. "
+            f"Layers of model {model.name!r} that can be linearized are {list(named)}. "
             f"Received: layers={layers}"
         )
-    return set(layers)
+    for name in layers:
+        _check_used_once(name, named[name].layer, calls)
+        rules.check_layer(name, named[name].layer)
+    return {name: call for name, call in named.items() if name in layers}
+
+
+def _by_name(calls):
+    """Calls by layer name, or by path where two layers share a name."""
+    owners = {}
+    for call in calls:
+        owners.setdefault(call.layer.name, set()).add(id(call.layer))
+    return {
+        call.layer.name if len(owners[call.layer.name]) == 1 else call.path: call for call in calls
+    }
+
+
+def _check_used_once(name, layer, calls):
+    places = [call.path for call in calls if call.layer is layer]
+    if len(places) > 1:
+        raise ValueError(
+            f"Layer {name!r} is used in more than one place of the model ({places}); "
+            "linearize needs a layer that is used once. Leave it out with layers=[...]."
+        )

@@ -1,7 +1,17 @@
 """What is written while a model trains."""
 
 from nta_tf.recorders.base import ArraySpecification, Recorder, Rounds, Training
+from nta_tf.recorders.gradient_tensor_rounds import chosen_examples, smallest_form
 from nta_tf.recorders.taylor import TaylorRounds
 from nta_tf.recorders.weights import WeightRounds
 
-__all__ = ["ArraySpecification", "Recorder", "Rounds", "TaylorRounds", "Training", "WeightRounds"]
+__all__ = [
+    "ArraySpecification",
+    "Recorder",
+    "Rounds",
+    "TaylorRounds",
+    "Training",
+    "WeightRounds",
+    "chosen_examples",
+    "smallest_form",
+]

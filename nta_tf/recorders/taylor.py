@@ -1,41 +1,51 @@
-"""Recorder of Taylor rounds: what the Taylor optimum of each layer needs, and no more."""
+"""Recorder of Taylor rounds: what the Taylor optimum of each scope needs, and no more."""
 
 import numpy as np
-import tensorflow as tf
 
 from nta_tf import schedules
 from nta_tf.linearization import REDUCTIONS
-from nta_tf.linearization import chain as chains
-from nta_tf.linearization.taps import TappedModel
-from nta_tf.recorders import normal_equations as forms
-from nta_tf.recorders.base import ArraySpecification, Recorder, Rounds
-from nta_tf.recorders.linearized_rounds import LinearizedRounds
+from nta_tf.recorders.base import Recorder
+from nta_tf.recorders.gradient_tensor_rounds import GradientTensorRounds
+from nta_tf.recorders.normal_equation_rounds import NormalEquationRounds, dense_chain_of
 
 DTYPES = ("float32", "float64")
-_BLOCK_BYTES = 2**26
+FORMS = ("auto", "normal_equations", "gradient_tensors")
 
 
 class TaylorRounds(Recorder):
-    """Records the normal equations of the Taylor loss, layer by layer, while a model trains.
+    """Records Taylor rounds, layer by layer, while a model trains.
 
-    At every recorded round n the cumulative Taylor loss of each layer (Theorem 2), a
-    quadratic of the kernel for the mean squared error, is added to sums from which the
-    Taylor optimum at the end of any epoch can be read later. Weights that the network had
-    at the end of each epoch are kept as well: they give the ball of Theorem 2.
+    At every recorded round n it keeps what the cumulative Taylor loss of each layer
+    (Theorem 2) needs, so that the Taylor optimum can be found later. There are two forms:
+
+    * `"normal_equations"`: for the mean squared error and chains of Dense layers, where the
+      Taylor loss is a quadratic of the kernel. Sums over the rounds of an epoch are kept,
+      exact and small, so that every step can be a round and every example counts.
+    * `"gradient_tensors"`: for any loss and any model that `nta.linearize` takes. Every
+      round is kept: the outputs and G_l, or its factors J_l and x_{l-1} where those are
+      smaller. It serves all layers, their neurons, and the network.
+
+    Weights W^n at the rounds are kept as well: they give the ball of Theorem 2.
 
     Args:
-        layers: Names of layers, or None for every Dense layer but the first (whose
-            P x P hessian is usually too large: 39,200 squared for the autoencoder).
+        layers: Names of layers, or None for every layer (in the normal equations: every
+            Dense layer but the first, whose P x P hessian is usually too large: 39,200
+            squared for the autoencoder).
         reduction: `"per_example"` (Definition 1) or `"batch_mean"` (one mean G a round).
         schedule: Which steps are rounds; see `nta.schedules.get`.
         bias: Whether the biases of a layer belong to its weights V, or stay at their
             recorded values.
-        dtype: Dtype of the products, `"float32"` or `"float64"`. Sums are float64 either
-            way; with `"float64"` everything from the recorded weights on is.
+        dtype: Dtype of the products of the normal equations, `"float32"` or `"float64"`.
+            Sums are float64 either way; with `"float64"` everything from the recorded weights
+            on is. Gradient tensors are of the model's own dtype.
         name: Name of the record in the trace. Defaults to the reduction.
+        form: One of the two forms, or `"auto"` for the normal equations where they exist.
+        examples: How many examples of each minibatch a round of gradient tensors takes,
+            chosen with `seed`; None for all. The loss incurred is that of the same examples.
+        seed: Seed of the choice of examples.
 
     Raises:
-        ValueError: For an unknown reduction, schedule or dtype.
+        ValueError: For an unknown reduction, schedule, dtype or form.
 
     Example:
 
@@ -53,249 +63,67 @@ class TaylorRounds(Recorder):
         bias=False,
         dtype="float32",
         name=None,
+        form="auto",
+        examples=None,
+        seed=0,
     ):
-        if reduction not in REDUCTIONS or dtype not in DTYPES:
+        if reduction not in REDUCTIONS or dtype not in DTYPES or form not in FORMS:
             raise ValueError(
-                f"The reduction must be one of {REDUCTIONS} and the dtype one of {DTYPES}. "
-                f"Received: reduction={reduction!r}, dtype={dtype!r}"
+                f"The reduction must be one of {REDUCTIONS}, the dtype one of {DTYPES} and the "
+                f"form one of {FORMS}. Received: reduction={reduction!r}, dtype={dtype!r}, "
+                f"form={form!r}"
             )
-        self.layers = None if layers is None else list(np.atleast_1d(layers))
+        if examples is not None and not (isinstance(examples, (int, np.integer)) and examples > 0):
+            raise ValueError(
+                f"examples must be a positive whole number or None. Received: {examples!r}"
+            )
+        self.layers = None if layers is None else [str(name) for name in np.atleast_1d(layers)]
         self.reduction = reduction
         self.schedule = schedules.get(schedule)
         self.bias = bool(bias)
         self.dtype = dtype
         self.name = name or reduction
+        self.form = form
+        self.examples = examples
+        self.seed = seed
 
     def start(self, training):
-        self._training = training
-        _check_loss(training.loss)
-        self._chain = find_dense_chain(training.model)
-        names = self._chain.names
-        self.layers = names[1:] if self.layers is None else self.layers
-        unknown = [layer for layer in self.layers if layer not in names]
-        if unknown or not self.layers:
-            raise ValueError(
-                f"Layers that can be recorded are {names}. Received: layers={self.layers}"
-            )
-        if self.bias and not all(layer.use_bias for layer in self._chain.layers):
-            raise ValueError("bias=True needs layers with biases.")
-        self._forms = {layer: self._make_form(layer) for layer in self.layers}
-        self._accumulate = tf.function(self._add, reduce_retracing=True)
-        # XLA is faster but compiles every shape anew: it takes the full blocks.
-        self._accumulate_full = tf.function(self._add, jit_compile=True)
-        return self._specifications()
+        common = (self.layers, self.reduction, self.schedule, self.bias)
+        if self._takes_normal_equations(training):
+            self._rounds = NormalEquationRounds(*common, self.dtype, self.name)
+        else:
+            self._rounds = GradientTensorRounds(*common, self.name, self.examples, self.seed)
+        return self._rounds.start(training)
 
     def steps(self, epoch):
-        training = self._training
-        return self.schedule.steps(epoch, training.steps_per_epoch, training.epochs)
+        return self._rounds.steps(epoch)
 
     def rounds_at_once(self):
-        """As many rounds as keep the largest tensor of a block below 64 MiB."""
-        widths = [layer.units for layer in self._chain.layers]
-        hidden = max(widths[:-1], default=1)
-        linear = self._chain.activations[-1] is None
-        largest = max(hidden**2, widths[-1])  # S_l and f of an example
-        if self.reduction == "batch_mean":
-            rows = widths[-2] if linear and len(widths) > 1 else widths[-1]
-            largest = max(largest, rows * hidden)  # U_l or J_l of an example
-        elif not linear:
-            largest = max(largest, hidden * widths[-1])  # W_L D_L of an example
-        examples = self._training.batch_size
-        return int(np.clip(_BLOCK_BYTES // (4 * examples * largest), 1, 32))
+        return self._rounds.rounds_at_once()
 
     def begin_epoch(self, epoch):
-        self._sums = {
-            name: tf.zeros(specification.shape, tf.float64)
-            for name, specification in self._kept.items()
-            if not self._is_by_round(name)
-        }
-        self._lists = {name: [] for name in self._kept if self._is_by_round(name)}
-        self._first = self._last = None
-        self._trajectory = {"rounds": 0, "incurred": 0.0}
+        self._rounds.begin_epoch(epoch)
 
     def record(self, rounds):
-        weights = {layer.name: self._weights_of(layer, rounds) for layer in self._chain.layers}
-        full = len(rounds.steps) == self.rounds_at_once()
-        accumulate = self._accumulate_full if full else self._accumulate
-        self._sums, rows = accumulate(self._sums, weights, rounds.inputs, rounds.targets)
-        for name, row in rows.items():
-            self._lists[name].append(row)
-        if self._first is None:
-            self._first = self._scope_kernels(weights, 0)
-        self._last = weights
-        self._trajectory["rounds"] += len(rounds.steps)
-        self._trajectory["incurred"] += float(np.sum(rounds.losses, dtype=np.float64))
+        self._rounds.record(rounds)
 
     def end_epoch(self):
-        arrays = dict(self._trajectory)
-        if self._first is None:
-            return arrays
-        for name, total in self._sums.items():
-            arrays[name] = total.numpy()
-        for name, parts in self._lists.items():
-            arrays[name] = self._filled(name, np.concatenate([part.numpy() for part in parts]))
-        last = self._scope_kernels(self._last, -1)
-        for layer in self.layers:
-            arrays[f"{layer}/first_kernel"] = self._first[layer].numpy()
-            arrays[f"{layer}/kernel"] = last[layer].numpy()
-        return arrays
+        return self._rounds.end_epoch()
 
     def config(self):
-        return {
-            "kind": "taylor_rounds",
-            "layers": self.layers,
-            "reduction": self.reduction,
-            "schedule": str(self.schedule),
-            "bias": self.bias,
-            "dtype": self.dtype,
-        }
+        return self._rounds.config()
 
-    def _add(self, sums, weights, inputs, targets):
-        """Adds one block of rounds: the new sums, and the rows to keep as they are."""
-        linear = self._linearized(weights, inputs, targets)
-        sums, rows = dict(sums), {}
-        for layer, form in self._forms.items():
-            for array, value in form.accumulate(linear).items():
-                name = f"{layer}/{array}"
-                if name in sums:
-                    sums[name] += value
-                else:
-                    rows[name] = value
-        return sums, rows
-
-    def _linearized(self, weights, inputs, targets):
-        shape = (-1, self._training.batch_size, self._chain.width)
-        inputs = tf.reshape(inputs, shape)
-        kernels = [tf.cast(weights[n][0], self.dtype) for n in self._chain.names]
-        biases = [
-            None if weights[n][1] is None else tf.cast(weights[n][1], self.dtype)
-            for n in self._chain.names
-        ]
-        evaluation = self._chain.evaluate(tf.cast(inputs, self.dtype), kernels, biases)
-        lowest = min(self._chain.names.index(layer) for layer in self.layers)
-        return LinearizedRounds(evaluation, tf.cast(targets, self.dtype), biases, self.bias, lowest)
-
-    def _weights_of(self, layer, rounds: Rounds):
-        """Kernel and bias (or None) of the layer on each round, (R, ...)."""
-        variables = [layer.kernel, layer.bias if layer.use_bias else None]
-        return tuple(
-            None if variable is None else _on_rounds(variable, rounds) for variable in variables
-        )
-
-    def _scope_kernels(self, weights, index):
-        """The weights V of each recorded layer at one round of the block."""
-        kernels = {}
-        for layer in self.layers:
-            kernel, bias = weights[layer]
-            kernels[layer] = kernel[index]
-            if self.bias:
-                kernels[layer] = tf.concat([kernel[index], bias[index][tf.newaxis]], 0)
-        return kernels
-
-    def _make_form(self, name):
-        names = self._chain.names
-        index = names.index(name)
-        layer = self._chain.layers[index]
-        width = layer.kernel.shape[0] + int(self.bias)
-        mean = self.reduction == "batch_mean"
-        linear = self._chain.activations[-1] is None
-        outputs = self._chain.layers[-1].units
-        shape = (index, width, layer.units, outputs, mean)
-        if index == len(names) - 1:
-            return forms.OutputLayer(*shape, linear=linear)
-        if not mean:
-            return forms.PerExample(*shape)
-        rank = self._chain.layers[-1].kernel.shape[0] if linear else outputs
-        counts = [len(self.steps(epoch)) for epoch in range(self._training.epochs)]
-        size = width * layer.units
-        if max(counts) * rank * (size + rank) < size * (size + 1) // 2:
-            return forms.BatchMeanFactors(*shape, rank=rank, rounds=max(counts), dtype=self.dtype)
-        return forms.BatchMean(*shape)
-
-    def _specifications(self):
-        self._kept = {
-            f"{name}/{array}": specification
-            for name, form in self._forms.items()
-            for array, specification in form.arrays().items()
-        }
-        kernels = {}
-        for name, form in self._forms.items():
-            dtype = self._chain.layers[form.layer].kernel.dtype
-            kernel = ArraySpecification((form.width, form.units), dtype)
-            kernels |= {f"{name}/kernel": kernel, f"{name}/first_kernel": kernel}
-        return {
-            "rounds": ArraySpecification((), "int64"),
-            "incurred": ArraySpecification((), "float64"),
-            **self._kept,
-            **kernels,
-        }
-
-    def _is_by_round(self, name):
-        layer, array = name.split("/")
-        return array in self._forms[layer].by_round
-
-    def _filled(self, name, rows):
-        """Pads an epoch with fewer rounds than the fullest one with zero factors."""
-        missing = self._kept[name].shape[0] - len(rows)
-        return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
-
-
-def find_dense_chain(model):
-    """The chain of Dense layers that a model is, or a clear error.
-
-    Args:
-        model: A `keras.Model`.
-
-    Returns:
-        A `DenseChain` over all Dense layers of the model.
-
-    Raises:
-        NotImplementedError: If the model is anything but a chain of Dense layers.
-    """
-    chain = chains.find_chain(TappedModel(model))
-    if chain is None:
-        raise NotImplementedError(
-            "Taylor rounds are recorded for chains of Dense layers with activations of "
-            f"single units between them. Model {model.name!r} is not one; its layers are "
-            f"{[layer.name for layer in model.layers]}."
-        )
-    return chain
-
-
-def make_form(config, layer, shapes):
-    """The form in which a record keeps a layer, remade from its config and its arrays.
-
-    Args:
-        config: Config of a `TaylorRounds` record.
-        layer: Name of the layer.
-        shapes: {array name: shape of a row} of the layer's arrays.
-
-    Returns:
-        A form of `nta_tf.recorders.normal_equations`, able to read `hessian`.
-    """
-    width, units = shapes["kernel"]
-    shape = (None, width, units, None, config["reduction"] == "batch_mean")
-    hessian = shapes["hessian"]
-    if "weight" in shapes:
-        rounds, rank, _ = hessian
-        return forms.BatchMeanFactors(*shape, rank=rank, rounds=rounds, dtype=config["dtype"])
-    if len(hessian) == 1:
-        return forms.BatchMean(*shape)
-    if hessian[0] in (1, units) and hessian[1] == width * (width + 1) // 2:
-        return forms.OutputLayer(*shape, linear=hessian[0] == 1)
-    return forms.PerExample(*shape)
-
-
-def _on_rounds(variable, rounds):
-    """The variable on each round; one that is frozen never moves, so it is repeated."""
-    if variable.path in rounds.weights:
-        return rounds.weights[variable.path]
-    return tf.repeat(variable.value[tf.newaxis], len(rounds.steps), axis=0)
-
-
-def _check_loss(loss):
-    if loss != "mse":
-        raise NotImplementedError(
-            "Normal equations exist for the mean squared error. "
-            f"Received: a training with loss={loss!r}"
-        )
+    def _takes_normal_equations(self, training):
+        if self.form == "gradient_tensors":
+            return False
+        exist = training.loss == "mse" and dense_chain_of(training.model) is not None
+        if exist and self.examples is None:
+            return True
+        if self.form == "normal_equations":
+            raise ValueError(
+                "Normal equations exist for the mean squared error of all examples, on chains "
+                f"of Dense layers. Received: loss={training.loss!r}, model "
+                f"{training.model.name!r} with layers "
+                f"{[layer.name for layer in training.model.layers]}, examples={self.examples}"
+            )
+        return False

@@ -20,6 +20,10 @@ class Status(enum.Enum):
         "The solver stopped after its last allowed iteration; the gap bounds what is left "
         "to gain. Allow more iterations for a smaller gap."
     )
+    STALLED = (
+        "No step lowers the loss any further in the precision of the linear map; the gap "
+        "bounds what is left to gain. Use float64, or a larger tolerance."
+    )
     NON_FINITE = (
         "The problem holds NaN or infinite numbers, so there is no minimum to find. The "
         "training that was recorded has probably diverged."

@@ -83,7 +83,7 @@ def write_run(
                             np.isnan(loss), np.nan, values / rounds**0.5
                         ),
                         "gap": 0.0,
-                        "status": "CONVERGED",
+                        "status": "OPTIMAL",
                     }
                 )
             )
@@ -134,6 +134,193 @@ def write_set():
                     seed=seed,
                     **{**options, **changes.get(name.split("_")[0], {})},
                 )
+        return root
+
+    return _write
+
+
+CONVNET_RECORDS = {
+    "weights": {"kind": "weight_rounds", "schedule": "4 an epoch"},
+    "figures": {
+        "kind": "taylor_rounds",
+        "form": "gradient_tensors",
+        "layers": ["conv2d_1", "conv2d_2", "conv2d_3"],
+        "reduction": "batch_mean",
+        "schedule": "4 an epoch",
+        "examples": None,
+        "seed": 0,
+    },
+    "definition": {
+        "kind": "taylor_rounds",
+        "form": "gradient_tensors",
+        "layers": ["conv2d_1", "conv2d_2", "conv2d_3"],
+        "reduction": "per_example",
+        "schedule": "1 an epoch",
+        "examples": 8,
+        "seed": 0,
+    },
+}
+CIFAR10 = {
+    "name": "cifar10",
+    "source": "CIFAR-10, 50,000 images, JPEG-compressed copies",
+    "examples": 50000,
+}
+MNIST = {"name": "mnist", "source": "MNIST, 60,000 digits", "examples": 60000}
+CONVNET = {  # all equally good, SGD a little noisier
+    "rmsprop": {"optimizer": "rmsprop", "rate": 0.0005, "slope": 0.6},
+    "adam": {"optimizer": "adam", "rate": 0.0002, "slope": 0.5},
+    "sgd_1": {"optimizer": "sgd", "rate": 1.0, "diverged_in": 3},
+    "sgd_0.1": {"optimizer": "sgd", "rate": 0.1, "slope": 0.75, "noise": 0.02},
+    "sgd_0.01": {"optimizer": "sgd", "rate": 0.01, "final": 0.4, "accuracy": 0.86, "slope": 0.75},
+}
+_LAYER_SCALES = {"conv2d_1": 0.3, "conv2d_2": 1.0, "conv2d_3": 0.9, "network": 1.4}
+
+
+def write_convnet_run(
+    root,
+    name,
+    optimizer,
+    rate,
+    seed=0,
+    epochs=100,
+    final=0.01,
+    accuracy=0.997,
+    slope=0.6,
+    power=0.5,
+    interval=0.02,
+    noise=0.003,
+    neurons=0,
+    radii=(math.inf,),
+    neuron_radii=(math.inf,),
+    data=CIFAR10,
+    records=CONVNET_RECORDS,
+    diverged_in=None,
+    uncertified=(),
+):
+    """A run of the convnet; in layer 2, regret is `slope * N**power` but for the noise.
+
+    In other layers it is a fixed multiple of that (0.3 in layer 1), and of a layer's neurons
+    the k-th of n has (0.5 + k / n) times the regret of its layer. `uncertified` holds pairs
+    (scope, epoch) of optima whose solver gave up.
+    """
+    directory = root / name
+    (directory / "results").mkdir(parents=True)
+    metadata = {
+        "task": "convnet",
+        "scale": "paper",
+        "data": data,
+        "optimizer": {"name": optimizer, "learning_rate": rate},
+        "protocol": {
+            "output_activation": "linear",
+            "use_bias": True,
+            "kernel_initializer": "glorot_uniform",
+            "input_scaling": "unit",
+            "dtype_policy": "mixed_bfloat16",
+        },
+    }
+    config = {
+        "seed": seed,
+        "epochs": epochs,
+        "batch_size": 128,
+        "records": records,
+        "metadata": metadata,
+        "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"},
+    }
+    (directory / "config.json").write_text(json.dumps(config))
+    generator = np.random.default_rng(seed)
+    last = diverged_in or epochs
+    epoch = np.arange(1, last + 1)
+    loss = final + 1.6 * np.exp(-epoch / 8) + final * noise * generator.normal(size=last)
+    right = accuracy - 0.6 * np.exp(-epoch / 8)
+    if diverged_in:
+        loss[-1] = right[-1] = np.nan
+    pd.DataFrame(
+        {
+            "epoch": epoch,
+            "loss": loss,
+            "last_loss": loss,
+            "status": "diverged" if diverged_in else "finished",
+            "accuracy": right,
+        }
+    ).to_csv(directory / "results/losses.csv", index=False)
+    shaken = 1 + noise * generator.normal(size=last)
+    scopes = {(scope, scale, radii) for scope, scale in _LAYER_SCALES.items()}
+    scopes |= {
+        (f"{layer}:{k}", _LAYER_SCALES[layer] * (0.5 + k / neurons), neuron_radii)
+        for layer in CONVNET_RECORDS["figures"]["layers"]
+        for k in range(neurons)
+    }
+    regret, exponents = [], []
+    for record, options in records.items():
+        if options["kind"] != "taylor_rounds":
+            continue
+        rounds = epoch * int(options["schedule"].split()[0])
+        network = np.cumsum(loss) * rounds / epoch
+        cumulative = network * (1.0 if options["examples"] is None else 1.02)
+        kept = epoch % max(epochs // 20, 1) == 0 if not diverged_in else epoch > 0
+        for scope, scale, limits in sorted(scopes):
+            for radius in limits:
+                values = scale * slope * rounds.astype(float) ** power * shaken
+                values[np.isnan(loss)] = np.nan
+                loose = np.isin(epoch, [when for where, when in uncertified if where == scope])
+                table = pd.DataFrame(
+                    {
+                        "record": record,
+                        "reduction": options["reduction"],
+                        "scope": scope,
+                        "radius": radius if math.isinf(radius) else radius * scale,
+                        "round": rounds,
+                        "epoch": epoch,
+                        "cumulative_loss": cumulative,
+                        "taylor_optimum": cumulative - values,
+                        "regret": values,
+                        "regret_over_sqrt_n": values / rounds**0.5,
+                        "gap": np.where(loose, 0.02, 5e-4) * (cumulative - values),
+                        "status": np.where(loose, "MAX_ITERATIONS", "OPTIMAL"),
+                        "network_loss": network,
+                    }
+                )
+                table.loc[np.isnan(loss), "status"] = "NON_FINITE"
+                regret.append(table[kept])
+                exists = slope > 0 and not diverged_in
+                exponents.append(
+                    {
+                        "record": record,
+                        "scope": scope,
+                        "radius": table["radius"][0],
+                        "exponent": power if exists else math.nan,
+                        "low": power - interval if exists else math.nan,
+                        "high": power + interval if exists else math.nan,
+                        "first_epoch": 20.0,
+                        "last_epoch": float(last),
+                        "status": "fitted" if exists else "not fitted",
+                    }
+                )
+    pd.concat(regret).to_csv(directory / "results/regret.csv", index=False)
+    pd.DataFrame(exponents).to_csv(directory / "results/exponents.csv", index=False)
+    return directory
+
+
+@pytest.fixture
+def write_convnet():
+    """The function `write_convnet_run`."""
+    return write_convnet_run
+
+
+@pytest.fixture
+def write_convnet_set():
+    """Writes the paper's five runs of the convnet; options of single runs may be replaced.
+
+    Only RMSProp has neurons unless `neurons` says otherwise.
+    """
+
+    def _write(root, neurons=8, **changes):
+        shared = {key: changes.pop(key) for key in ("data", "radii", "epochs") if key in changes}
+        for name, options in CONVNET.items():
+            own = {"neurons": neurons if name == "rmsprop" else 0}
+            write_convnet_run(
+                root, f"{name}_seed0", **{**options, **own, **shared, **changes.get(name, {})}
+            )
         return root
 
     return _write

@@ -1,0 +1,220 @@
+"""Rounds of a finished run, given to recorders as if they had watched the training."""
+
+import json
+import math
+import time
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from nta_tf import provenance, schedules
+from nta_tf.recorders.base import Rounds, Training
+from nta_tf.trace import as_run
+from nta_tf.training import checked_data, epoch_order
+
+
+def replay(run_or_directory, model, x, y, recorders, weights="weights", progress=None):
+    """Adds records to a finished run, from the weights that it kept.
+
+    A run that was trained with a `nta.WeightRounds` recorder knows W^n on chosen rounds, and
+    the minibatch of each round is a function of the run's seed. So other recorders can look
+    at those rounds afterwards, and see exactly what they would have seen in training. What
+    is added is resumed when it was interrupted, epoch by epoch.
+
+    Args:
+        run_or_directory: A run of `nta.train`, or its directory.
+        model: A `keras.Model` like the one that was trained; its weights are not used.
+        x: The inputs of the run.
+        y: The targets of the run.
+        recorders: `Recorder` objects with names that are new to the run.
+        weights: Name of the `nta.WeightRounds` record.
+        progress: Whether to show a progress bar. Defaults to only on a terminal.
+
+    Returns:
+        The `nta.Run`, with the new records.
+
+    Raises:
+        ValueError: If the run keeps no weights or still trains, if model or data are not those
+            of the run, or if a recorder asks for steps whose weights were not kept.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> digits = nta.data.load("sample").x[:256].reshape(256, 784)
+    >>> run = nta.train(nta.models.autoencoder(seed=0), digits, digits, optimizer="adam",
+    ...                 epochs=2, batch_size=64, recorders=[nta.WeightRounds("2 an epoch")])
+    >>> run = nta.replay(run, nta.models.autoencoder(), digits, digits,
+    ...                  [nta.TaylorRounds(["dense_3"], schedule="1 an epoch")])
+    >>> nta.regret(run, "dense_3")["round"].tolist()
+    [1, 2]
+    """
+    run = as_run(run_or_directory)
+    inputs, targets = _checked(run, model, x, y, weights)
+    training = _training(run, model, len(inputs))
+    for recorder in recorders:
+        arrays = recorder.start(training)
+        done = run.add_record(recorder.name, recorder.config(), arrays)
+        _check_steps(run, recorder, weights, training.steps_per_epoch)
+        epochs = range(done, _whole_epochs(run))
+        for epoch in tqdm(
+            epochs, desc=recorder.name, disable=None if progress is None else not progress
+        ):
+            _replay_epoch(run, recorder, epoch, weights, inputs, targets)
+            run.commit_record(recorder.name, recorder.config(), epoch + 1)
+    return run
+
+
+def replay_cost(run_or_directory, model, x, y, recorders, weights="weights"):
+    """What `replay` would take: each recorder looks at the run's first round, twice.
+
+    Args:
+        run_or_directory: As for `replay`, as are the others.
+        model: A model like the one that was trained.
+        x: The inputs of the run.
+        y: The targets of the run.
+        recorders: `Recorder` objects.
+        weights: Name of the `nta.WeightRounds` record.
+
+    Returns:
+        A `pandas.DataFrame` with a row a recorder: `record`, `rounds` (of the whole run),
+        `bytes` (on disk) and `seconds` (about, on this machine, beside what runs now).
+
+    Raises:
+        ValueError: As for `replay`.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> digits = nta.data.load("sample").x[:256].reshape(256, 784)
+    >>> run = nta.train(nta.models.autoencoder(seed=0), digits, digits, optimizer="adam",
+    ...                 epochs=2, batch_size=64, recorders=[nta.WeightRounds("2 an epoch")])
+    >>> cost = nta.replay_cost(run, nta.models.autoencoder(), digits, digits,
+    ...                        [nta.TaylorRounds(["dense_3"], schedule="2 an epoch")])
+    >>> cost["rounds"].tolist()
+    [4]
+    """
+    run = as_run(run_or_directory)
+    inputs, targets = _checked(run, model, x, y, weights)
+    training = _training(run, model, len(inputs))
+    rows = []
+    for recorder in recorders:
+        arrays = recorder.start(training)
+        epochs = range(_whole_epochs(run))
+        counts = [len(recorder.steps(epoch)) for epoch in epochs]
+        of_epoch = sum(
+            math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in arrays.values()
+        )
+        seconds = []
+        for _ in range(2):  # the first time compiles
+            start = time.perf_counter()
+            recorded = _look_at_epoch(
+                run, recorder, int(np.argmax(counts)), weights, inputs, targets, 1
+            )
+            seconds.append(time.perf_counter() - start)
+        rows.append(
+            (
+                recorder.name,
+                sum(counts),
+                of_epoch * len(epochs),
+                seconds[-1] / max(recorded, 1) * sum(counts),
+            )
+        )
+    return pd.DataFrame(rows, columns=["record", "rounds", "bytes", "seconds"])
+
+
+def _training(run, model, examples):
+    config = run.config
+    steps = examples // config["batch_size"]
+    return Training(model, config["loss"], config["epochs"], steps, config["batch_size"])
+
+
+def _replay_epoch(run, recorder, epoch, weights, inputs, targets):
+    _look_at_epoch(run, recorder, epoch, weights, inputs, targets)
+    rows = recorder.end_epoch()
+    run.write(epoch, {f"records/{recorder.name}/{array}": row for array, row in rows.items()})
+
+
+def _look_at_epoch(run, recorder, epoch, weights, inputs, targets, blocks=None):
+    """Gives the recorder the rounds of an epoch (of its first blocks); returns how many."""
+    order = epoch_order(run.config["seed"], epoch, len(inputs), run.config["batch_size"])
+    kept = _kept_steps(run, weights, epoch, len(order))
+    block = recorder.rounds_at_once()
+    wanted = np.asarray(recorder.steps(epoch))[: None if blocks is None else blocks * block]
+    prefix = f"records/{weights}/variables/"
+    rows_of = np.searchsorted(kept, wanted)
+    values = {
+        name.removeprefix(prefix): run.read(name, epoch)[rows_of] for name in run.arrays(prefix)
+    }
+    losses = run.read("losses", epoch)
+    recorder.begin_epoch(epoch)
+    for first in range(0, len(wanted), block):
+        chosen = slice(first, first + block)
+        examples = order[wanted[chosen]]
+        batch = tf.constant(inputs[examples])
+        recorder.record(
+            Rounds(
+                wanted[chosen],
+                {path: tf.constant(value[chosen]) for path, value in values.items()},
+                batch,
+                batch if targets is inputs else tf.constant(targets[examples]),
+                losses[wanted[chosen]],
+            )
+        )
+    return len(wanted)
+
+
+def _whole_epochs(run):
+    """Epochs of the run whose records are complete: not the one in which it diverged."""
+    return run.epochs - (run.status == "diverged")
+
+
+def _kept_steps(run, weights, epoch, steps):
+    """Steps of the epoch whose weights were kept."""
+    schedule = schedules.get(run.config["records"][weights]["schedule"])
+    return schedule.steps(epoch, steps, run.config["epochs"])
+
+
+def _check_steps(run, recorder, weights, steps):
+    for epoch in range(_whole_epochs(run)):
+        kept = _kept_steps(run, weights, epoch, steps)
+        missing = np.setdiff1d(recorder.steps(epoch), kept)
+        if missing.size:
+            raise ValueError(
+                f"Record {recorder.name!r} asks for step {missing[0]} of epoch {epoch + 1}, of "
+                f"which the run kept no weights; it kept those of steps {kept.tolist()} "
+                f"({run.config['records'][weights]['schedule']})."
+            )
+
+
+def _checked(run, model, x, y, weights):
+    record = run.config["records"].get(weights, {})
+    if record.get("kind") != "weight_rounds":
+        raise ValueError(
+            f"{run!r} has no record {weights!r} of weights to replay; train it with a "
+            f"nta.WeightRounds recorder. Its records are {sorted(run.config['records'])}."
+        )
+    if run.status == "running":
+        raise ValueError(f"{run!r} is still training; replay it when it has ended.")
+    config = run.config
+    inputs, targets = checked_data(
+        model, x, y, config["loss"], config["epochs"], config["batch_size"]
+    )
+    if _architecture(provenance.model_config(model)) != _architecture(config["model"]):
+        raise ValueError(
+            f"The model {model.name!r} is not built like the one of {run!r}; make it as it was "
+            "made for the training (same layers, names and shapes)."
+        )
+    if provenance.fingerprint(inputs, targets) != config["data"]:
+        raise ValueError(f"The data are not those on which {run!r} was trained.")
+    return inputs, targets
+
+
+def _architecture(layers):
+    """A model's config without its initializers, which make no difference any more."""
+    layers = json.loads(json.dumps(layers))
+    for layer in layers:
+        for key in [key for key in layer["config"] if key.endswith("_initializer")]:
+            del layer["config"][key]
+    return layers

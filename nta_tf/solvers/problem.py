@@ -1,0 +1,126 @@
+"""The problem that the solvers solve: a cumulative Taylor loss over a ball."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from nta_tf import losses
+from nta_tf.solvers import outer
+from nta_tf.solvers.maps import LinearMap
+
+
+@dataclasses.dataclass(frozen=True)
+class TaylorProblem:
+    """F(V) = sum_g weight_g sum_i loss(outputs_gi + A_g (V - C), targets_gi).
+
+    A group g is one example (`per_example`: one G each) or one round (`batch_mean`: one mean
+    G for the E examples of the round, which all move by the same shift). F is convex and
+    not negative.
+
+    Attributes:
+        linear_map: A, a `DenseMap`, `FactoredMap` or `JointMap`.
+        outputs: Predictions at V = C, (groups, E, p_L).
+        targets: Integer labels (groups, E), or (groups, E, p_L).
+        weights: Weight of each group, (groups,), for example 1 / E.
+        centre: C, in the shape of the scope's weights (a list of arrays for a `JointMap`).
+        loss: `"cross_entropy"` (on logits) or `"mse"` (mean over p_L).
+
+    Example:
+
+    >>> import numpy as np
+    >>> import nta_tf as nta
+    >>> problem = nta.solvers.TaylorProblem(
+    ...     nta.solvers.DenseMap(np.eye(2)[None]), np.zeros((1, 1, 2)), np.array([[0]]),
+    ...     np.ones(1), np.zeros(2), "cross_entropy")
+    >>> round(problem.value(np.zeros(2)), 4)
+    0.6931
+    >>> round(nta.solvers.minimize(problem, radius=1.0).loss, 4)
+    0.2180
+    """
+
+    linear_map: LinearMap
+    outputs: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+    centre: np.ndarray
+    loss: str = "cross_entropy"
+
+    def __post_init__(self):
+        losses.get(self.loss)
+        outputs = np.asarray(self.outputs, np.float64)
+        targets, weights = np.asarray(self.targets), np.asarray(self.weights, np.float64)
+        object.__setattr__(self, "outputs", outputs)
+        object.__setattr__(self, "targets", targets)
+        object.__setattr__(self, "weights", weights)
+        self._check()
+
+    def prefix(self, groups):
+        """The problem of the first groups only."""
+        return dataclasses.replace(
+            self,
+            linear_map=self.linear_map.prefix(groups),
+            outputs=self.outputs[:groups],
+            targets=self.targets[:groups],
+            weights=self.weights[:groups],
+        )
+
+    def value(self, weights):
+        """F(V), computed in float64 but for the map."""
+        shift = tf.cast(self.linear_map.forward(self.displacement(weights)), tf.float64)
+        value, _, _ = outer.evaluate(self.loss, self.outer(tf.float64), shift[tf.newaxis])
+        return float(np.sum(self.weights * value[0].numpy()))
+
+    def displacement(self, weights):
+        """V - C in the shape of the weights."""
+        if self.linear_map.is_joint:
+            return [np.asarray(v) - np.asarray(c) for v, c in zip(weights, self.centre)]
+        return np.asarray(weights) - np.asarray(self.centre)
+
+    def centre_plus(self, u):
+        """V = C + U in the shape of the weights, of a flat U."""
+        displacement = self.linear_map.unflatten(np.asarray(u))
+        if self.linear_map.is_joint:
+            return [np.asarray(c) + d for c, d in zip(self.centre, displacement)]
+        return np.asarray(self.centre) + displacement
+
+    def outer(self, dtype):
+        """Tensors of the outer function, for `outer.evaluate`."""
+        outputs = tf.convert_to_tensor(self.outputs)
+        return outer.prepare(self.loss, outputs, tf.convert_to_tensor(self.targets), dtype)
+
+    def _check(self):
+        groups, components = self.linear_map.groups, self.linear_map.components
+        expected = (groups, self.outputs.shape[1] if self.outputs.ndim > 1 else 1, components)
+        if self.outputs.shape != expected:
+            raise ValueError(
+                f"The outputs must have shape ({groups}, E, {components}), as the linear map "
+                f"has {groups} groups and p_L = {components}. "
+                f"Received: outputs of shape {self.outputs.shape}"
+            )
+        if self.weights.shape != (groups,) or (self.weights < 0).any():
+            raise ValueError(
+                f"There must be {groups} weights, none of them negative. "
+                f"Received: weights of shape {self.weights.shape}"
+            )
+        given = [np.shape(c) for c in (self.centre if self.linear_map.is_joint else [self.centre])]
+        if given != [tuple(shape) for shape in self.linear_map.shapes]:
+            raise ValueError(
+                f"The centre must have the shape of the weights, {self.linear_map.shapes}. "
+                f"Received: {given}"
+            )
+        self._check_targets()
+
+    def _check_targets(self):
+        integers = np.issubdtype(self.targets.dtype, np.integer)
+        labels = self.loss == "cross_entropy" and self.targets.shape == self.outputs.shape[:2]
+        if not (labels and integers) and self.targets.shape != self.outputs.shape:
+            raise ValueError(
+                f"Targets for {self.loss!r} must have shape {self.outputs.shape}"
+                + (" or be integer labels, one an example" if self.loss != "mse" else "")
+                + f". Received: targets of shape {self.targets.shape}, {self.targets.dtype}"
+            )
+        flat = self.targets.reshape(-1, *self.targets.shape[2:])
+        if labels and integers or np.isfinite(flat).all():
+            components = self.outputs.shape[-1]
+            losses.check_targets(self.loss, flat, len(flat), components)

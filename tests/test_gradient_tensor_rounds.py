@@ -1,0 +1,252 @@
+"""Rounds kept as gradient tensors: what is recorded, and regret of every scope from it."""
+
+import keras
+import numpy as np
+import pytest
+import scipy.optimize
+
+import nta_tf as nta
+from tests.networks import CHAINS, dense_chain
+from tests.recording import KeepRounds
+
+EPOCHS, BATCH, CLASSES = 3, 6, 3
+LAYERS = ["conv", "wide", "top"]
+
+
+def _model():
+    """A small convnet in float64 with a layer of each kind; wide keeps factors."""
+    options = {"dtype": "float64"}
+    inputs = keras.Input((6, 6, 2), dtype="float64")
+    hidden = keras.layers.Conv2D(3, 3, strides=2, activation="relu", name="conv", **options)(inputs)
+    hidden = keras.layers.Flatten(**options)(hidden)
+    hidden = keras.layers.Dense(40, "relu", name="wide", **options)(hidden)
+    outputs = keras.layers.Dense(CLASSES, name="top", **options)(hidden)
+    model = keras.Model(inputs, outputs)
+    generator = np.random.default_rng(5)
+    model.set_weights([0.4 * generator.normal(size=w.shape) for w in model.get_weights()])
+    return model
+
+
+def _data():
+    generator = np.random.default_rng(6)
+    x = generator.normal(size=(20, 6, 6, 2))
+    return x, generator.integers(0, CLASSES, 20)
+
+
+def _train(recorders, loss="cross_entropy", schedule="2 an epoch"):
+    model, (x, y) = _model(), _data()
+    if loss == "mse":
+        y = np.eye(CLASSES)[y]
+    keep = KeepRounds(schedule)
+    run = nta.train(
+        model,
+        x,
+        y,
+        optimizer=nta.optimizers.get("sgd", 0.3),
+        loss=loss,
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        recorders=[keep, *recorders],
+    )
+    return model, run, keep
+
+
+def _recorder(reduction, schedule="2 an epoch", examples=None, **options):
+    return nta.TaylorRounds(LAYERS, reduction, schedule, examples=examples, **options)
+
+
+def _rounds(model, keep):
+    """Linearization, inputs and labels of every kept round, by the public nta.linearize."""
+    for epoch, step, weights, inputs, targets, loss in keep.rounds:
+        for variable in model.trainable_variables:
+            variable.assign(weights[variable.path])
+        yield epoch, step, inputs, targets
+
+
+@pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
+def test_predictions_of_a_problem_are_those_of_linearize(reduction, seed):
+    model, run, keep = _train([_recorder(reduction)])
+    generator = np.random.default_rng(seed)
+    recorded = nta.taylor_problems.RecordedRounds(run, reduction)
+    for layer in LAYERS:
+        scope = nta.taylor_problems.Scope(layer)
+        problem, _ = next(recorded.problems(scope))
+        kernel = generator.normal(size=recorded.kernel_shape(layer))
+        total = 0.0
+        for _, _, inputs, targets in _rounds(model, keep):
+            lin = nta.linearize(model, inputs, reduction=reduction)
+            total += float(nta.taylor_loss(lin, {layer: kernel}, targets, "cross_entropy"))
+        assert problem.value(kernel) == pytest.approx(total, rel=1e-9)
+
+
+@pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
+def test_neurons_and_network_are_slices_and_sums_of_layers(reduction, seed):
+    model, run, keep = _train([_recorder(reduction)])
+    generator = np.random.default_rng(seed)
+    recorded = nta.taylor_problems.RecordedRounds(run, reduction)
+    for layer, neurons in (("conv", (0, 2)), ("wide", (3,)), ("top", (1,))):
+        scope = nta.taylor_problems.Scope(layer, neurons)
+        for neuron, (problem, _) in zip(neurons, recorded.problems(scope)):
+            column = generator.normal(size=recorded.kernel_shape(layer)[:-1])
+            total = 0.0
+            for _, _, inputs, targets in _rounds(model, keep):
+                lin = nta.linearize(model, inputs, reduction=reduction)
+                kernel = lin.kernel(layer).numpy()
+                kernel[..., neuron] = column
+                total += float(nta.taylor_loss(lin, {layer: kernel}, targets, "cross_entropy"))
+            assert problem.value(column) == pytest.approx(total, rel=1e-9)
+    problem, _ = next(recorded.problems(nta.taylor_problems.Scope(None)))
+    kernels = {layer: generator.normal(size=recorded.kernel_shape(layer)) for layer in LAYERS}
+    total = 0.0
+    for _, _, inputs, targets in _rounds(model, keep):
+        lin = nta.linearize(model, inputs, reduction=reduction)
+        total += float(nta.taylor_loss(lin, kernels, targets, "cross_entropy"))
+    assert problem.value([kernels[layer] for layer in LAYERS]) == pytest.approx(total, rel=1e-9)
+
+
+def test_the_smaller_form_is_kept():
+    _, run, _ = _train([_recorder("per_example"), _recorder("batch_mean")])
+    kept = {name.removeprefix("records/") for name in run.arrays("records/")}
+    assert "per_example/conv/gradient_tensor" in kept or "per_example/conv/jacobian" in kept
+    for reduction, examples in (("per_example", BATCH), ("batch_mean", BATCH)):
+        for layer, sizes in {
+            "conv": (54, 12, 72),
+            "wide": (480, 40, 12),
+            "top": (120, 3, 40),
+        }.items():
+            form = nta.recorders.smallest_form(reduction, examples, CLASSES, *sizes)
+            name = "gradient_tensor" if form == "gradient_tensor" else "jacobian"
+            assert f"{reduction}/{layer}/{name}" in kept
+
+
+def _minimum_by_scipy(problem, shape, radius, loss):
+    """The minimum over the ball by SciPy, from G written out and plain NumPy losses."""
+    size = int(np.prod(shape))
+    matrix = np.stack(
+        [problem.linear_map.forward(unit.reshape(shape)).numpy() for unit in np.eye(size)], axis=-1
+    )
+
+    def value_and_slope(u):
+        outputs = problem.outputs + (matrix @ u)[:, np.newaxis]
+        if loss == "mse":
+            errors = outputs - problem.targets
+            values = (errors**2).mean(axis=-1)
+            slopes = 2 * errors / CLASSES
+        else:
+            shifted = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+            softmax = shifted / shifted.sum(axis=-1, keepdims=True)
+            values = -(problem.targets * np.log(softmax)).sum(axis=-1)
+            slopes = softmax - problem.targets
+        weights = problem.weights[:, np.newaxis]
+        slope = np.einsum("gk,gkp->p", (slopes * weights[..., np.newaxis]).sum(axis=1), matrix)
+        return (values * weights).sum(), slope
+
+    return scipy.optimize.minimize(
+        value_and_slope,
+        np.zeros(size),
+        jac=True,
+        method="trust-constr",
+        constraints=scipy.optimize.NonlinearConstraint(
+            lambda u: u @ u, 0, radius**2, jac=lambda u: 2 * u[np.newaxis]
+        ),
+        options={"gtol": 1e-9, "maxiter": 300},
+    )
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+@pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
+def test_regret_on_the_ball_equals_an_independent_solver(loss, reduction):
+    model, run, keep = _train([_recorder(reduction)], loss)
+    table = nta.regret(run, "conv", record=reduction, checkpoints=1)
+    row = table.iloc[-1]
+    recorded = nta.taylor_problems.RecordedRounds(run, reduction)
+    problem, reach = next(recorded.problems(nta.taylor_problems.Scope("conv")))
+    assert row["radius"] == pytest.approx(reach)
+    found = _minimum_by_scipy(problem, recorded.kernel_shape("conv"), reach, loss)
+    assert row["taylor_optimum"] <= found.fun + 1e-6
+    assert row["taylor_optimum"] - row["gap"] <= found.fun
+    assert row["taylor_optimum"] == pytest.approx(found.fun, rel=1e-4)
+    incurred = sum(loss for *_, loss in keep.rounds)
+    assert row["cumulative_loss"] == pytest.approx(incurred, rel=1e-6)
+    assert row["network_loss"] == pytest.approx(incurred, rel=1e-6)
+
+
+def test_gradient_tensors_and_normal_equations_agree_on_mse():
+    """Layer 1 and sub-sampled rounds go through the solvers; all examples through both."""
+    model = dense_chain(*CHAINS["narrow middle"], seed=3)
+    x = np.random.default_rng(4).normal(size=(24, 6))
+    recorders = [
+        nta.TaylorRounds(
+            ["dense_2", "dense_3"], schedule="every step", dtype="float64", name=form, form=form
+        )
+        for form in ("normal_equations", "gradient_tensors")
+    ]
+    run = nta.train(model, x, x, optimizer="sgd", epochs=3, batch_size=8, recorders=recorders)
+    for scope in ("dense_2", "dense_3:1"):
+        exact = nta.regret(run, scope, record="normal_equations", radius=0.05)
+        other = nta.regret(run, scope, record="gradient_tensors", radius=0.05, checkpoints=3)
+        np.testing.assert_allclose(other["cumulative_loss"], exact["cumulative_loss"], rtol=1e-6)
+        # The two know the trajectory at different rounds, so that centres differ a little.
+        np.testing.assert_allclose(other["taylor_optimum"], exact["taylor_optimum"], rtol=2e-2)
+    network = nta.regret(run, "network", record="gradient_tensors", checkpoints=3)
+    assert (network["gap"] <= 1e-3 * network["taylor_optimum"]).all()
+
+
+def test_sub_sampled_examples_incur_their_own_loss():
+    model, run, keep = _train([_recorder("per_example", examples=2)])
+    record = "records/per_example/"
+    seen = run.read(f"{record}losses").ravel()
+    expected, whole = [], []
+    for epoch, step, inputs, targets in _rounds(model, keep):
+        chosen = nta.recorders.chosen_examples(BATCH, 2, (0, epoch, step))
+        logits = model(inputs[chosen])
+        expected.append(np.mean(nta.losses.cross_entropy(logits, targets[chosen])))
+        whole.append(np.mean(nta.losses.cross_entropy(model(inputs), targets)))
+    np.testing.assert_allclose(seen, expected, rtol=1e-6)
+    table = nta.regret(run, "conv", checkpoints=1)
+    assert table["cumulative_loss"].iloc[-1] == pytest.approx(sum(expected), rel=1e-6)
+    assert table["network_loss"].iloc[-1] == pytest.approx(sum(whole), rel=1e-6)
+
+
+def test_a_resumed_recording_is_the_same(tmp_path):
+    x, y = _data()
+    options = {"loss": "cross_entropy", "batch_size": BATCH, "epochs": EPOCHS}
+    model, run, _ = _train([_recorder("per_example", examples=3)])
+    kept = nta.train(
+        _model(),
+        x,
+        y,
+        optimizer=nta.optimizers.get("sgd", 0.3),
+        recorders=[nta.WeightRounds("2 an epoch")],
+        directory=tmp_path / "run",
+        **options,
+    )
+    nta.replay(kept, _model(), x, y, [_recorder("per_example", examples=3)])
+    for name in run.arrays("records/per_example/"):
+        np.testing.assert_allclose(kept.read(name), run.read(name), rtol=1e-6, err_msg=name)
+
+
+class TestWrongInput:
+    def test_biases(self):
+        with pytest.raises(NotImplementedError, match="bias=True"):
+            _train([_recorder("per_example", bias=True)])
+
+    def test_too_many_examples(self):
+        with pytest.raises(ValueError, match="has 6 examples.*examples=7"):
+            _train([_recorder("per_example", examples=7)])
+
+    def test_unknown_scope(self):
+        _, run, _ = _train([_recorder("per_example", examples=2)])
+        with pytest.raises(ValueError, match="neurons 0 to 2.*neuron 3"):
+            nta.regret(run, "conv:3")
+        with pytest.raises(ValueError, match="has layers.*'dense'"):
+            nta.regret(run, "dense")
+
+    def test_normal_equations_have_no_network(self):
+        model = dense_chain((4, 3, 4), ("relu", "linear"), seed=0)
+        x = np.ones((8, 4))
+        run = nta.train(
+            model, x, x, optimizer="sgd", epochs=1, batch_size=4, recorders=[nta.TaylorRounds()]
+        )
+        with pytest.raises(ValueError, match='form="gradient_tensors"'):
+            nta.regret(run, "network")
