@@ -1,10 +1,16 @@
 """What a figure or a verdict rests on, in words, from the runs' own configurations."""
 
-import math
 import re
 
+import numpy as np
+
+from reproduce import selection, style, tables
+
 _PANELS = ["convnet", "autoencoder"]  # from left to right, as the paper has them
-_SMALL_GAP = 1e-3
+# Records are of the model's own precision in any case.
+_PRECISIONS = {
+    "mixed_bfloat16": "bfloat16 training steps, float32 records",
+}
 _ACTIVATIONS = {None: "linear", "None": "linear"}
 
 
@@ -19,10 +25,12 @@ def protocol(runs, record, ball=False):
     Returns:
         One phrase, such as `"figures protocol: batch_mean, 1 round an epoch, no ball"`.
     """
-    options = _each(runs, lambda config: config.get("records", {}).get(record, {}))[0]
+    found = [options for options in _each(runs, lambda config: _record(config, record)) if options]
+    options = found[0] if found else {}  # of partial results, not every run has every record
     words = [
         options.get("reduction"),
         _schedule(options.get("schedule")),
+        _examples(options),
         "inside the ball" if ball else "no ball",
     ]
     return f"{record} protocol: " + ", ".join(word for word in words if word)
@@ -35,16 +43,18 @@ def experiment(runs):
         runs: Runs of one task, as `tables.find_runs` gives them.
 
     Returns:
-        A list of phrases: scale and data, model, seeds, versions.
+        A list of phrases: scale and data, model, compute precision, seeds, versions.
     """
     config = runs.iloc[0]["config"]
-    return [
+    phrases = [
         f"{config['scale']} scale: {_data(config.get('data', {}))}",
         f"{config.get('epochs')} epochs, minibatches of {config.get('batch_size')}",
         _seeds(runs),
-        _model(config.get("protocol", {})),
+        _model(config),
+        _precision(config),
         _versions(runs),
     ]
+    return [phrase for phrase in phrases if phrase]
 
 
 def summary(runs):
@@ -54,52 +64,101 @@ def summary(runs):
         runs: Runs of one task, as `tables.find_runs` gives them.
 
     Returns:
-        Scale, data, epochs, output and seeds; the result set's name first
+        Scale, data, epochs, output, precision and seeds; the result set's name first
         where it has one.
     """
     config = runs.iloc[0]["config"]
-    output = _model(config.get("protocol", {})).split(",")[0]
     words = [
         f"{config['scale']} scale",
         _data(config.get("data", {})),
         f"{config.get('epochs')} epochs",
-        output,
+        _output(config),
+        _precision(config),
         _seeds(runs),
     ]
     name = runs.iloc[0]["set"]
-    return (f"{name}: " if name else "") + ", ".join(words)
+    return (f"{name}: " if name else "") + ", ".join(word for word in words if word)
 
 
-def certificate(relative_gap):
+def certificate(optima, ball=True):
     """How far the drawn Taylor optima may be from the true minima.
 
     Args:
-        relative_gap: Largest certified gap as a fraction of its optimum.
+        optima: Rows of `tables.read_regret`.
+        ball: Whether they were taken over a ball; without one, the gap bounds
+            what V up to twice as far as the minimiser could gain.
 
     Returns:
-        One phrase; without a finite certificate it says so.
+        One phrase; it counts the optima that have no certificate.
 
-    Examples:
+    Example:
 
-    >>> certificate(1e-12)
+    >>> import pandas as pd
+    >>> certificate(pd.DataFrame({"taylor_optimum": [2.0], "gap": [1e-5], "certified": [True]}))
     'relative gap of optima at most 1e-3'
-    >>> certificate(0.02)
-    'relative gap of optima up to 0.02'
     """
-    if not math.isfinite(relative_gap):
-        return "optima without a certificate"
-    if relative_gap <= _SMALL_GAP:
-        return "relative gap of optima at most 1e-3"
-    return f"relative gap of optima up to {relative_gap:.2g}"
+    found = optima[np.isfinite(optima["taylor_optimum"])]  # nothing is solved after divergence
+    loose = found[~found["certified"]]
+    where = "" if ball else " for V within twice their distance"
+    if loose.empty:
+        return f"relative gap of optima at most {_exponent(tables.LARGEST_GAP)}{where}"
+    relative = (loose["gap"] / loose["taylor_optimum"].abs()).replace(np.inf, np.nan)
+    if relative.isna().all():
+        return f"{len(loose):,} of {len(found):,} optima without a certificate (hollow points)"
+    largest = f"up to {relative.max():.2g}"
+    unattained = (loose["status"] == "UNATTAINED").sum()  # the infimum lies at infinity
+    largest += f", {unattained} of them approached only at infinity" if unattained else ""
+    return (
+        f"{len(loose):,} of {len(found):,} optima not certified to a relative gap of "
+        f"{_exponent(tables.LARGEST_GAP)}{where} (hollow points): {largest}"
+    )
 
 
-def lines(runs, record=None, ball=False):
+def radii(optima):
+    """The radii of the balls in which optima were sought.
+
+    Args:
+        optima: Rows of `tables.read_regret`.
+
+    Returns:
+        One phrase, empty when there was no ball.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> radii(pd.DataFrame({"radius": [0.412, 1.5, 1.5]}))
+    'radius of the balls 0.41 to 1.5'
+    """
+    found = optima["radius"][np.isfinite(optima["radius"])]
+    if found.empty:
+        return ""
+    low, high = f"{found.min():.2g}", f"{found.max():.2g}"
+    return f"radius of the ball {low}" if low == high else f"radius of the balls {low} to {high}"
+
+
+def accuracies(losses):
+    """Training accuracy of the final epoch of every optimizer.
+
+    Args:
+        losses: Rows of `tables.read_losses`, of one task.
+
+    Returns:
+        One phrase, empty where accuracy was not measured.
+    """
+    final = selection.final(losses, "accuracy")
+    words = [f"{label} {final[label]:.1%}" for label in style.in_order(final)]
+    return f"training accuracy of the last epoch: {', '.join(words)}" if words else ""
+
+
+def lines(runs, record=None, ball=False, bands="seeds"):
     """Caption of a figure.
 
     Args:
         runs: Runs that the figure shows, of one task or of both.
         record: Name of the record that it shows, `None` for plain losses.
         ball: Whether optima were taken over the ball of Theorem 2.
+        bands: What the shaded bands are over; over seeds there are none where
+            there is one seed.
 
     Returns:
         One line a task, each a list of phrases, as `style.caption` takes them.
@@ -109,8 +168,8 @@ def lines(runs, record=None, ball=False):
     for task, group in groups:
         phrases = [protocol(group, record, ball)] if record else []
         phrases += experiment(group)
-        if group["seed"].nunique() > 1:
-            phrases.append("bands: one standard deviation over seeds")
+        if bands != "seeds" or group["seed"].nunique() > 1:
+            phrases.append(f"bands: one standard deviation over {bands}")
         if len(groups) > 1:
             phrases[0] = f"{task}: {phrases[0]}"
         result.append(phrases)
@@ -140,16 +199,47 @@ def _data(data):
     return f"{source}, {examples:,} of them used" if "," in source else f"{source}, {examples:,}"
 
 
-def _model(options):
-    activation = options.get("output_activation")
-    words = [f"{_ACTIVATIONS.get(activation, activation)} output"]
+def _record(config, record):
+    return config.get("records", {}).get(record, {})
+
+
+def _examples(options):
+    """How much of its minibatch a round looks at, where the record says so."""
+    if "examples" not in options:
+        return None
+    count = options["examples"]
+    return "whole minibatches" if count is None else f"{count} examples a round"
+
+
+def _output(config):
+    """The output activation is an open choice of the autoencoder alone."""
+    if config.get("task") == "convnet":
+        return None
+    activation = config.get("protocol", {}).get("output_activation")
+    return f"{_ACTIVATIONS.get(activation, activation)} output"
+
+
+def _model(config):
+    options = config.get("protocol", {})
+    words = [_output(config)]
     if "kernel_initializer" in options:
         words.append(str(options["kernel_initializer"]).replace("_", " ").capitalize())
     if "use_bias" in options:
         words.append("biases" if options["use_bias"] else "no biases")
     if "input_scaling" in options:
         words.append(f"{options['input_scaling']} input scaling")
-    return ", ".join(words)
+    return ", ".join(word for word in words if word)
+
+
+def _precision(config):
+    """Compute precision of the training, where it is not the usual float32."""
+    policy = config.get("protocol", {}).get("dtype_policy")
+    return _PRECISIONS.get(policy, f"trained in {policy}") if policy else None
+
+
+def _exponent(number):
+    """`0.001` as `"1e-3"`."""
+    return f"{number:.0e}".replace("e-0", "e-")
 
 
 def _seeds(runs):

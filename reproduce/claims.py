@@ -35,5 +35,6 @@ NEEDS = {
     7: _EXPLORATION,
     8: "needs activation configurations of the autoencoder",
     10: "needs the convnet on CIFAR-10 with its training accuracy",
+    11: "needs regret of any layer",
     12: "needs the convnet on MNIST",
 }

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from reproduce import captions, judgements, selection, tables
+from reproduce import captions, convnet_judgements, judgements, selection, tables
 from reproduce.claims import NEEDS, STATEMENTS
+from reproduce.evidence import Evidence
 from reproduce.judgements import Judgement
 
 COLUMNS = ["claim", "statement", "measured", "verdict", "protocol"]
 
-_LAYER = "dense_3"  # the layer that Figure 4 shows
+_LAYER, _CONVNET_LAYER = "dense_3", "conv2d_2"  # the layers that Figure 4 shows
+_CONVOLUTIONS = ["conv2d_1", "conv2d_2", "conv2d_3"]
+_OTHERS = " - other layers"
 _NOT_MEASURED = "not yet measured"
 
 
@@ -33,9 +35,8 @@ def compare(root):
     rows = []
     for _, runs in tables.find_runs(root).groupby("set"):
         tables.require_one_protocol(runs)
-        autoencoder = runs[runs["task"] == "autoencoder"]
-        if len(autoencoder):
-            rows += _autoencoder(autoencoder)
+        for task, group in runs.groupby("task"):
+            rows += _JUDGED[task](group)
     measured = {row["claim"] for row in rows}
     rows += [
         _row(claim, Judgement(_NOT_MEASURED, NEEDS.get(claim, "needs the autoencoder")), "")
@@ -92,118 +93,54 @@ def write(claims, out):
 
 def _autoencoder(runs):
     """Rows of claims 4, 5, 9 and 11 for one result set."""
-    losses = tables.read_losses(runs)
-    regret, exponents = tables.read_regret(runs), tables.read_exponents(runs)
-    training = captions.summary(runs)
+    losses, training = tables.read_losses(runs), captions.summary(runs)
     rows = [_row(9, judgements.loss_order(losses), training)]
-    domains = [
-        (record, ball)
-        for record in selection.shown_records(regret)
-        for ball in selection.domains(regret, record)
-    ]
-    for record, ball in domains:
-        protocol = f"{captions.protocol(runs, record, ball)}; {training}"
-        evidence = _Evidence(losses, regret, exponents, record, ball)
+    for protocol, evidence in _evidences(runs, losses):
         rows += [
             _row(4, evidence.growth([_LAYER]), protocol),
-            _row(4, evidence.growth(evidence.other_layers()), protocol, " - other layers"),
-            _row(5, evidence.losses_and_gaps(), protocol),
+            _row(4, evidence.growth(evidence.other_layers(_LAYER)), protocol, _OTHERS),
+            _row(5, evidence.losses_and_gaps(_LAYER), protocol),
             _row(11, evidence.every_scale(), protocol),
         ]
     return rows
 
 
-class _Evidence:
-    """Tables of one record and domain, asked for the numbers behind each claim."""
-
-    def __init__(self, losses, regret, exponents, record, ball):
-        self._record, self._ball = record, ball
-        self._best = selection.best_sgd(losses)
-        self._labels = selection.compared(losses)
-        self._finished = selection.final_losses(losses)
-        self._regret, self._exponents = (self._of_domain(table) for table in (regret, exponents))
-
-    def other_layers(self):
-        layers = selection.layers(self._regret, self._record)
-        return [layer for layer in layers if layer != _LAYER]
-
-    def growth(self, scopes):
-        """Claim 4, for each optimizer in each scope."""
-        if not scopes:
-            return Judgement(judgements.INCONCLUSIVE, "no results")
-        parts, words = [], []
-        for scope in scopes:
-            each = {label: self._one(scope, label) for label in self._labels}
-            parts += each.values()
-            numbers = ", ".join(f"{label} {part.measured}" for label, part in each.items())
-            words.append(f"{scope}: {numbers}")
-        lacking = [
-            name
-            for name in ("RMSProp", "Adam", "SGD")
-            if not any(label.startswith(name) for label in self._labels)
+def _convnet(runs):
+    """Rows of claims 1, 2, 3, 10 and 11 on CIFAR-10, and of 11 and 12 on digits."""
+    losses, training = tables.read_losses(runs), captions.summary(runs)
+    on_cifar10 = runs.iloc[0]["config"]["data"].get("name") == "cifar10"
+    rows = [_row(10, convnet_judgements.training(losses), training)] if on_cifar10 else []
+    claim = 3 if on_cifar10 else 12
+    for protocol, evidence in _evidences(runs, losses):
+        others = evidence.other_layers(_CONVNET_LAYER)
+        rows += [
+            _row(claim, evidence.growth_and_variation(_CONVNET_LAYER), protocol),
+            _row(claim, evidence.growth(others), protocol, _OTHERS),
+            _row(11, evidence.every_scale(), protocol),
         ]
-        if lacking:
-            words.append(f"no run of {', '.join(lacking)}")
-            parts.append(Judgement(judgements.INCONCLUSIVE, words[-1]))
-        return Judgement(judgements.all_of(parts), f"exponent in {'; '.join(words)}")
+    for protocol, evidence in _evidences(runs, losses, of_neurons=True):
+        for label in evidence.with_neurons():
+            addition = "" if label.startswith("RMSProp") else f" - {label}"  # Fig. 3 is RMSProp's
+            growth = evidence.neuron_growth(label, _CONVOLUTIONS)
+            if on_cifar10:
+                bounds = evidence.neuron_bounds(label, _CONVOLUTIONS)
+                rows += [_row(1, growth, protocol, addition), _row(2, bounds, protocol, addition)]
+            else:
+                rows.append(_row(12, growth, protocol, f" - neurons{addition}"))
+    return rows
 
-    def losses_and_gaps(self):
-        """Claim 5, in the layer of Figure 4(c), at the last round that all have."""
-        table = selection.rows(self._regret, self._record, _LAYER, self._ball)
-        shown = [label for label in self._labels if label in self._finished]
-        table = table[table["optimizer"].isin(shown)].dropna(subset=["regret"])
-        if table.empty:
-            return Judgement(judgements.INCONCLUSIVE, f"no results for {_LAYER}")
-        last = table.groupby("run")["round"].max().min()
-        at_last = table[table["round"] == last]
-        final = at_last.groupby("optimizer")[["cumulative_loss", "regret"]].mean()
-        result = judgements.lower_loss_and_gap(final, self._best)
-        where = f"{_LAYER} at epoch {at_last['epoch'].mean():g}, N = {last:g}"
-        return Judgement(result.verdict, f"{where}: {result.measured}")
 
-    def every_scale(self):
-        """Claim 11, at each of the three scales of Theorem 2."""
-        scopes = list(self._regret["scope"].unique())
-        layers = selection.layers(self._regret, self._record)
-        scales = {
-            "network": [scope for scope in scopes if scope == "network"],
-            "layer": layers,
-            "neuron": [scope for scope in scopes if scope not in [*layers, "network"]],
-        }
-        parts, words = [], []
-        for scale, members in scales.items():
-            judged = [self._one(scope, label) for scope in members for label in self._labels]
-            parts += judged or [Judgement(judgements.INCONCLUSIVE, "")]
-            words.append(f"{scale}: {self._count(members, judged) if judged else 'not measured'}")
-        return Judgement(judgements.all_of(parts), "; ".join(words))
+def _evidences(runs, losses, of_neurons=False):
+    """Yields the protocol in words and the `Evidence` of each record and domain."""
+    regret, exponents = tables.read_regret(runs), tables.read_exponents(runs)
+    solved = regret[regret["scope"].str.contains(":") == of_neurons]
+    for record in selection.shown_records(solved):
+        for ball in selection.domains(solved, record):
+            protocol = f"{captions.protocol(runs, record, ball)}; {captions.summary(runs)}"
+            yield protocol, Evidence(losses, regret, exponents, record, ball)
 
-    def _of_domain(self, table):
-        return table[
-            (table["record"] == self._record) & (np.isfinite(table["radius"]) == self._ball)
-        ]
 
-    def _one(self, scope, label):
-        if label not in self._finished:  # the regret of its last rounds means nothing
-            return Judgement(judgements.INCONCLUSIVE, "diverged")
-        return judgements.square_root_growth(
-            *(
-                selection.rows(table[table["optimizer"] == label], self._record, scope, self._ball)
-                for table in (self._regret, self._exponents)
-            )
-        )
-
-    def _count(self, scopes, judged):
-        """How many scopes and optimizers fall like 1/sqrt(N), and what the others do."""
-        good = sum(each.verdict == judgements.REPRODUCED for each in judged)
-        negative = sum(each.measured.startswith("regret negative") for each in judged)
-        fitted = self._exponents[
-            self._exponents["scope"].isin(scopes) & self._exponents["optimizer"].isin(self._labels)
-        ]
-        median = fitted["exponent"].median() - 1
-        text = f"{good} of {len(judged)} fall like 1/sqrt(N)"
-        text += f" (median exponent of regret/N {median:.2f})" if np.isfinite(median) else ""
-        # The theorem bounds regret from above only: negative regret breaks no bound.
-        return text + (f", {negative} negative, as the one-sided bound allows" if negative else "")
+_JUDGED = {"autoencoder": _autoencoder, "convnet": _convnet}
 
 
 def _row(claim, judgement, protocol, addition=""):

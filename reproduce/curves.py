@@ -14,25 +14,37 @@ _TRANSIENT_PART = 0.1
 # The paper's axis is shown whole unless that would leave the data less than
 # one part in this many of the height.
 _WIDEST = 3.0
+# What is flat must look flat: no axis is narrower than this share of its values.
+_NARROWEST = 0.25
 _MARGIN = 0.06
 
+_HOLLOW = {
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 3.2,
+    "markerfacecolor": "white",
+    "markeredgewidth": 0.8,
+}
 _SMALLEST_SHARE = 0.05  # of the axis, below which the paper's range is not marked
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Mean over seeds of one quantity of one optimizer.
+    """Mean over seeds (in Figure 3, over neurons) of one quantity of one optimizer.
 
     Attributes:
         epoch: Array of epochs.
         mean: Mean over seeds; NaN from where a seed has diverged, since the
             mean over the survivors would be another quantity.
         deviation: Standard deviation over seeds, `None` with a single seed.
+        certified: Whether every optimum behind a point is certified; `None`
+            where no optimum is.
     """
 
     epoch: np.ndarray
     mean: np.ndarray
     deviation: np.ndarray | None
+    certified: np.ndarray | None = None
 
     @property
     def low(self):
@@ -45,13 +57,16 @@ class Curve:
         return self.mean if self.deviation is None else self.mean + self.deviation
 
 
-def over_seeds(table, value, index="epoch"):
+def over_seeds(table, value, index="epoch", over="seed", certified=None):
     """Curve of a quantity over epochs, averaged over seeds.
 
     Args:
         table: Rows of one optimizer (and record, scope, radius).
         value: Column to average, or a series aligned with `table`.
         index: Column in which seeds are aligned, such as `"round"`.
+        over: Column, or list of columns, to average over.
+        certified: Boolean series aligned with `table`: whether the optimum that
+            the value rests on is certified.
 
     Returns:
         A `Curve`.
@@ -66,15 +81,19 @@ def over_seeds(table, value, index="epoch"):
     """
     values = table[value] if isinstance(value, str) else value
     frame = table.assign(_value=values.where(np.isfinite(values)))
-    grid = frame.pivot(index=index, columns="seed", values="_value")
+    grid = frame.pivot(index=index, columns=over, values="_value")
     epoch = frame.groupby(index)["epoch"].mean().to_numpy(float)
     grid = grid.to_numpy(float)
     deviation = grid.std(axis=1, ddof=1) if grid.shape[1] > 1 else None
-    return Curve(epoch, grid.mean(axis=1), deviation)
+    if certified is not None:
+        certified = certified.groupby(frame[index]).all().to_numpy(bool)
+    return Curve(epoch, grid.mean(axis=1), deviation, certified)
 
 
 def draw(axes, curve, colour, label, **line):
-    """Draws a curve and its band; a cross marks where a run diverged.
+    """Draws a curve and its band.
+
+    A cross marks where a run diverged, hollow points optima without a certificate.
 
     Args:
         axes: Axes to draw on.
@@ -86,6 +105,11 @@ def draw(axes, curve, colour, label, **line):
     axes.plot(curve.epoch, curve.mean, color=colour, label=label, **line)
     if curve.deviation is not None:
         axes.fill_between(curve.epoch, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
+    if curve.certified is not None and not curve.certified.all():
+        loose = ~curve.certified
+        axes.plot(
+            curve.epoch[loose], curve.mean[loose], color=colour, label="_not certified", **_HOLLOW
+        )
     finite = np.flatnonzero(np.isfinite(curve.mean))
     if finite.size and finite[-1] + 1 < curve.mean.size:
         axes.plot(
@@ -135,7 +159,9 @@ def limits(curves, paper=None):
     settled = _span(curves, _TRANSIENT_PART) or everything
     leaves = np.ptp(everything) > _TRANSIENT * max(np.ptp(settled), 1e-12)
     low, high = settled if leaves else everything
-    height = max(high - low, 1e-12 + 0.1 * abs(high))
+    missing = max(_NARROWEST * max(abs(low), abs(high)) - (high - low), 0.0)
+    low, high = low - missing / 2, high + missing / 2
+    height = high - low or 1e-12
     low, high = low - _MARGIN * height, high + _MARGIN * height
     if paper:
         widened = min(low, paper[0]), max(high, paper[1])
@@ -169,8 +195,10 @@ def paper_axis(axes, paper):
         return  # another count of rounds: the paper's axis would be a speck on this one
     bottom, top = max(low, paper[0]), min(high, paper[1])
     text = "paper's axis"
+    if (bottom, top) != paper:  # what is marked is not all of it
+        text += f": {paper[0]:g} to {paper[1]:g}"
     if top <= bottom:
-        text += f": {paper[0]:g} to {paper[1]:g}, {'above' if paper[0] >= high else 'below'}"
+        text += f", {'above' if paper[0] >= high else 'below'}"
         bottom, top = low, high
     else:
         axes.axhspan(

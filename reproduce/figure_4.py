@@ -2,17 +2,20 @@
 
 import math
 
+import pandas as pd
 from matplotlib.lines import Line2D
 
 from reproduce import captions, curves, selection, style, tables
 from reproduce.layer_curves import layer_curves
-from reproduce.tables import ResultsError
+from reproduce.tables import NoResults
 
-_HEIGHT, _CAPTION_HEIGHT = 2.3, 0.27  # inches, of the panels and of a task's caption
-_LAYER_WIDTH, _LAYERS_HEIGHT = 1.75, 3.6
+_HEIGHT = 2.3  # inches, without the caption
+_LAYER_WIDTH, _LAYERS_HEIGHT = 1.75, 3.33
+_HANDLE, _LEGEND_CHARACTERS = 7, 15.0  # characters, of a handle and of an inch of legend
 _PAPER_REGRET = {"autoencoder": (2.0, 7.0), "convnet": (4.0, 16.0)}
 _PAPER_LOSS = (0.1, 0.3)
-_DEFAULT_LAYER = {"autoencoder": "dense_3", "convnet": "conv2d_2"}
+_DEFAULT_LAYER = {"convnet": "conv2d_2", "autoencoder": "dense_3"}  # from left to right
+_LAYERS_NAME = {"convnet": "_convnet_layers", "autoencoder": "_layers"}
 _LOSS_LABEL = r"cumul. loss / $\sqrt{N}$"
 # The two lie within a few percent of each other: dashes over a paler line
 # show both even where they coincide.
@@ -27,44 +30,41 @@ def draw(runs, out, records=None, layer=None, sgd=None, ball=None):
         runs: Runs of one result set, as `tables.find_runs` gives them.
         out: Directory to write to.
         records: Names of the records to draw; by default those of the named protocols.
-        layer: Layer of the autoencoder; the paper's `"dense_3"` by default.
+        layer: Layer to show of its task; the paper's `"conv2d_2"` and `"dense_3"` by default.
         sgd: Label or learning rate of the run that stands for SGD; by default
             the one with the lowest final training loss.
         ball: Whether to show optima over the ball of Theorem 2; by default as each
             record's own protocol has it.
 
     Returns:
-        The paths written: `figure_4_<record>.png` and `.pdf`, and with
-        several layers `figure_4_<record>_layers`.
+        The paths written: `figure_4_<record>.png` and `.pdf`, and for a task with
+        several layers `figure_4_<record>_layers` (of the autoencoder) and
+        `figure_4_<record>_convnet_layers`.
 
     Raises:
-        ResultsError: If the results are missing, or not of one protocol.
+        NoResults: If there is no regret of the layers.
+        ResultsError: If tables are damaged, or the runs not of one protocol.
     """
     tables.require_one_protocol(runs)
     regret, losses = tables.read_regret(runs), tables.read_losses(runs)
-    layer = layer or _DEFAULT_LAYER["autoencoder"]
-    asked, written = ball, []
-    for record in _chosen(records, regret):
-        ball = selection.domains(regret, record)[0] if asked is None else asked
-        suffix = "" if asked is None else ("_ball" if ball else "_no_ball")
+    written = []
+    solved = regret[~regret["scope"].str.contains(":")]  # neurons may have domains of their own
+    for record in selection.chosen_records(records, regret, solved):
+        own, suffix = selection.chosen_domain(ball, solved, record)
         name = f"figure_4_{record}{suffix}"
-        if layer != _DEFAULT_LAYER["autoencoder"]:
-            name += f"_{layer}"
-        options = {"record": record, "sgd": sgd, "ball": ball}
-        written += style.save(compose(runs, regret, losses, layer=layer, **options), out, name)
-        autoencoder = regret[regret["task"] == "autoencoder"]
-        layers = [
-            scope
-            for scope in selection.layers(autoencoder, record)
-            if len(selection.rows(autoencoder, record, scope, ball))
-        ]
-        if len(layers) > 1:
-            figure = compose_layers(runs, regret, losses, layers=layers, **options)
-            written += style.save(figure, out, f"figure_4_{record}{suffix}_layers")
+        named = name if layer in (None, *_DEFAULT_LAYER.values()) else f"{name}_{layer}"
+        options = {"record": record, "sgd": sgd, "ball": own}
+        figure = compose(runs, regret, losses, layer=layer, **options)
+        written += style.save(figure, out, named)
+        for task, ending in _LAYERS_NAME.items():
+            layers = _solved_layers(regret[regret["task"] == task], record, own)
+            if len(layers) > 1:
+                figure = compose_layers(runs, regret, losses, layers, task=task, **options)
+                written += style.save(figure, out, name + ending)
     return written
 
 
-def compose(runs, regret, losses, record="figures", layer="dense_3", sgd=None, ball=False):
+def compose(runs, regret, losses, record="figures", layer=None, sgd=None, ball=False):
     """Figure 4: (a) convnet, layer 2; (b) autoencoder; (c) losses of the autoencoder.
 
     Args:
@@ -72,7 +72,7 @@ def compose(runs, regret, losses, record="figures", layer="dense_3", sgd=None, b
         regret: Frame of `tables.read_regret`.
         losses: Frame of `tables.read_losses`.
         record: Name of the record to draw.
-        layer: Layer of the autoencoder.
+        layer: Layer to show of its task; the paper's by default.
         sgd: Label or learning rate of the run that stands for SGD.
         ball: Whether to show optima over the ball of Theorem 2.
 
@@ -80,57 +80,61 @@ def compose(runs, regret, losses, record="figures", layer="dense_3", sgd=None, b
         A `matplotlib.figure.Figure`. A task without results has no panel.
 
     Raises:
-        ResultsError: If the record has no results for the layer.
+        NoResults: If the record has no results for the layer.
     """
-    shown = {"convnet": _DEFAULT_LAYER["convnet"], "autoencoder": layer}
+    shown = dict(_DEFAULT_LAYER)
+    if layer:
+        shown["convnet" if layer.startswith("conv2d") else "autoencoder"] = layer
     found = [
         curves_of
         for task, scope in shown.items()
         if (curves_of := layer_curves(regret, losses, task, scope, record, sgd, ball))
     ]
-    if not found:
+    if not found or layer not in (None, *(each.layer for each in found)):
         there = selection.layers(regret, record)
-        raise ResultsError(
-            f"Record '{record}' has no regret of {layer} {'with' if ball else 'without'} a ball; "
+        wanted = [scope for task, scope in shown.items() if task in set(runs["task"])]
+        raise NoResults(
+            f"Record '{record}' has no regret of {layer or ' or '.join(wanted)} "
+            f"{'with' if ball else 'without'} a ball; "
             f"there are {', '.join(there) or 'no layers'}. Choose one of those, or solve it "
             f"with `python -m reproduce solve RUNS`."
         )
     panels = [(_regret_panel, each) for each in found]
     panels += [(_loss_panel, each) for each in found if each.task == "autoencoder"]
-    figure = style.new_figure(_HEIGHT + _CAPTION_HEIGHT * len(found))
+    figure = style.new_figure(_HEIGHT, style.WIDTH if len(panels) > 1 else style.NARROW_WIDTH)
     with style.context():
         grid = figure.subplots(1, len(panels), squeeze=False)[0]
         notes = [panel(axes, each) for axes, (panel, each) in zip(grid, panels)]
-        _legend(figure, found, losses)
-    drawn = runs[runs["task"].isin([each.task for each in found])]
-    _caption(figure, drawn, found, record, ball, any(notes))
+        _legend(figure, found, losses, with_losses=len(panels) > len(found))
+    _caption(figure, runs, found, record, ball, any(notes))
     return figure
 
 
-def compose_layers(runs, regret, losses, layers, record="figures", sgd=None, ball=False):
-    """Figure 4(b) and (c) for several layers: "this also holds for the other layers".
+def compose_layers(
+    runs, regret, losses, layers, record="figures", sgd=None, ball=False, task="autoencoder"
+):
+    """Regret and losses of several layers: "this also holds for the other layers".
 
     Args:
         runs: Frame of `tables.find_runs`.
         regret: Frame of `tables.read_regret`.
         losses: Frame of `tables.read_losses`.
-        layers: Layers of the autoencoder, one column each.
+        layers: Layers of the task, or its `"network"`, one column each.
         record: Name of the record to draw.
         sgd: Label or learning rate of the run that stands for SGD.
         ball: Whether to show optima over the ball of Theorem 2.
+        task: `"convnet"` or `"autoencoder"`.
 
     Returns:
         A `matplotlib.figure.Figure`, regret above, losses below.
 
     Raises:
-        ResultsError: If a layer has no results.
+        NoResults: If a layer has no results.
     """
-    found = [
-        layer_curves(regret, losses, "autoencoder", layer, record, sgd, ball) for layer in layers
-    ]
+    found = [layer_curves(regret, losses, task, layer, record, sgd, ball) for layer in layers]
     if not all(found):
         missing = [layer for layer, each in zip(layers, found) if each is None]
-        raise ResultsError(
+        raise NoResults(
             f"Record '{record}' has no regret of {', '.join(missing)}. Solve it "
             "with `python -m reproduce solve RUNS`."
         )
@@ -141,31 +145,24 @@ def compose_layers(runs, regret, losses, layers, record="figures", sgd=None, bal
         for column, each in enumerate(found):
             notes.append(_draw_regret(grid[0, column], each, paper=None))
             notes.append(_draw_losses(grid[1, column], each, paper=None))
-            grid[0, column].set_title(f"{_layer_name(each.layer)} ({each.layer})")
+            grid[0, column].set_title(_title(each.layer))
             grid[1, column].set_xlabel("epochs")
         grid[0, 0].set_ylabel(_regret_label(found[0].scale))
         grid[1, 0].set_ylabel(_LOSS_LABEL)
         figure.align_ylabels(grid[:, 0])
-        _legend(figure, found, losses)
-    drawn = runs[runs["task"] == "autoencoder"]
-    _caption(figure, drawn, found, record, ball, any(notes))
+        _legend(figure, found, losses, with_losses=True)
+    _caption(figure, runs, found, record, ball, any(notes))
     return figure
 
 
-def _chosen(records, regret):
-    there = list(dict.fromkeys(regret["record"]))
-    unknown = [record for record in records or [] if record not in there]
-    if unknown:
-        raise ResultsError(
-            f"There is no record {', '.join(unknown)}; there is "
-            f"{', '.join(there) or 'none'}. Choose one of those."
-        )
-    if not there:
-        raise ResultsError(
-            "The runs have no regret at all: they were trained without Taylor "
-            "records. Train with `python -m reproduce train`, which has them."
-        )
-    return records or selection.shown_records(regret)
+def _solved_layers(regret, record, ball):
+    """Layers, and after them the whole network, with results in the domain."""
+    scales = selection.scales(regret, record)
+    return [
+        scope
+        for scope in [*scales["layer"], *scales["network"]]
+        if len(selection.rows(regret, record, scope, ball))
+    ]
 
 
 def _regret_panel(axes, found):
@@ -209,29 +206,56 @@ def _finish(axes, shown, paper):
     return leaves
 
 
-def _legend(figure, found, losses):
-    """One row above all panels: no curve can run through it."""
-    labels = {label for each in found for label in each.regret}
+def _legend(figure, found, losses, with_losses):
+    """Rows above all panels: no curve can run through them."""
     handles = []
-    for label, colour in style.colours(labels).items():
-        tasks = [each.task for each in found]
-        rows = losses[(losses["optimizer"] == label) & losses["task"].isin(tasks)]
-        fate = curves.diverged(rows)
-        handles.append(Line2D([], [], color=colour, label=f"{label} ({fate})" if fate else label))
-    handles += [
-        Line2D([], [], color="black", label="cumul. loss", **_LOSS_LINE),
-        Line2D([], [], color="black", label="Taylor optimal", **_OPTIMUM_LINE),
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    for label, colour in style.colours({label for each in found for label in each.regret}).items():
+        # One label may stand for runs of both tasks, of which only one diverged.
+        tasks = {each.task for each in found if label in each.regret}
+        fates = [
+            (fate, task)
+            for task in sorted(tasks)
+            if (fate := curves.diverged(_runs_of(losses, task, label)))
+        ]
+        names = {each.task for each in found}
+        words = ", ".join(f"{task} {fate}" if len(names) > 1 else fate for fate, task in fates)
+        handles.append(Line2D([], [], color=colour, label=f"{label} ({words})" if words else label))
+    if with_losses:
+        handles += [
+            Line2D([], [], color="black", label="cumul. loss", **_LOSS_LINE),
+            Line2D([], [], color="black", label="Taylor optimal", **_OPTIMUM_LINE),
+        ]
+    columns = len(handles)
+    if sum(len(handle.get_label()) + _HANDLE for handle in handles) > _fitting(figure):
+        columns = -(-columns // 2)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+
+
+def _fitting(figure):
+    return figure.get_figwidth() * _LEGEND_CHARACTERS
+
+
+def _runs_of(losses, task, label):
+    return losses[(losses["task"] == task) & (losses["optimizer"] == label)]
 
 
 def _caption(figure, runs, found, record, ball, leaves):
-    shown = set().union(*(each.regret for each in found))
-    lines = captions.lines(runs[runs["optimizer"].isin(shown)], record, ball)
-    lines[-1].append(captions.certificate(max(each.relative_gap for each in found)))
+    shown = {(each.task, label) for each in found for label in each.regret}
+    pairs = zip(runs["task"], runs["optimizer"])
+    lines = captions.lines(runs[[pair in shown for pair in pairs]], record, ball)
+    rows = pd.concat([each.rows for each in found])
+    lines[-1] += [phrase for phrase in [captions.radii(rows)] if phrase]
+    lines[-1].append(captions.certificate(rows, ball))
+    missing = style.in_order(label for each in found for label in each.missing)
+    if missing:
+        lines[-1].append(f"trained but not solved so: {', '.join(missing)}")
     if leaves:
         lines[-1].append("the first epochs lie outside the vertical axis")
     style.caption(figure, lines)
+
+
+def _title(scope):
+    return "Network" if scope == "network" else f"{_layer_name(scope)} ({scope})"
 
 
 def _layer_name(layer):

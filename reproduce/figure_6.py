@@ -5,8 +5,8 @@ from matplotlib.lines import Line2D
 from reproduce import captions, curves, style, tables
 from reproduce.tables import ResultsError
 
-_PANEL_HEIGHT, _CAPTION_HEIGHT, _ROW_HEIGHT = 2.1, 0.25, 0.21  # inches
-_WIDTH = {1: 5.1, 2: style.WIDTH}
+_PANEL_HEIGHT, _ROW_HEIGHT = 2.08, 0.21  # inches, of the panels and of a row of the legend
+_WIDTH = {1: style.NARROW_WIDTH, 2: style.WIDTH}
 _PAPER_LOSS = {"convnet": (0.0, 2.5), "autoencoder": (0.0, 0.12)}
 _LETTER = {"convnet": "b", "autoencoder": "c"}
 _NAME = {"convnet": "Convnet", "autoencoder": "Autoencoder"}
@@ -50,40 +50,45 @@ def compose(runs, losses):
         )
     entries = _entries(losses, tasks)
     rows = sum(1 + label.count("\n") for label in entries)
-    height = max(_PANEL_HEIGHT, _ROW_HEIGHT * rows) + _CAPTION_HEIGHT * len(tasks)
+    height = max(_PANEL_HEIGHT, _ROW_HEIGHT * rows)
     figure = style.new_figure(height, _WIDTH[len(tasks)])
     with style.context():
         grid = figure.subplots(1, len(tasks), squeeze=False)[0]
-        for axes, task in zip(grid, tasks):
-            _panel(axes, losses[losses["task"] == task], task)
+        leaves = [
+            _panel(axes, losses[losses["task"] == task], task) for axes, task in zip(grid, tasks)
+        ]
         handles = [Line2D([], [], color=colour, label=label) for label, colour in entries.items()]
         # The paper gives the legend a place of its own, left of the curves.
         figure.legend(handles=handles, loc="outside left upper", labelspacing=0.9)
-    style.caption(figure, captions.lines(runs[runs["task"].isin(tasks)]))
+    lines = captions.lines(runs[runs["task"].isin(tasks)])
+    for line, task, left in zip(lines, tasks, leaves):
+        line += [
+            phrase for phrase in [captions.accuracies(losses[losses["task"] == task])] if phrase
+        ]
+        line += ["the first epochs lie outside the vertical axis"] if left else []
+    style.caption(figure, lines)
     return figure
 
 
 def _panel(axes, losses, task):
-    for label, colour in style.colours(losses["optimizer"]).items():
-        rows = losses[losses["optimizer"] == label]
-        curves.draw(axes, curves.over_seeds(rows, "loss"), colour, label)
+    """Draws a task's losses; returns whether first epochs leave the axis."""
+    drawn = {
+        label: curves.over_seeds(losses[losses["optimizer"] == label], "loss")
+        for label in style.in_order(losses["optimizer"])
+    }
+    for label, colour in style.colours(drawn).items():
+        curves.draw(axes, drawn[label], colour, label)
+    # A loss on its way to infinity would flatten all other curves, and so would a burst.
+    diverged = set(losses[losses["status"] == "diverged"]["optimizer"])
+    shown = [curve for label, curve in drawn.items() if label not in diverged]
+    low, high = _PAPER_LOSS[task]
+    high = max(high, curves.limits(shown)[1] if shown else high)
     axes.set_xlim(0, losses["epoch"].max())
-    axes.set_ylim(_range(losses, _PAPER_LOSS[task]))
+    axes.set_ylim(low, high)
     curves.round_ticks(axes)
     axes.set_ylabel("loss")
     axes.set_xlabel(f"epochs\n({_LETTER[task]}) {_NAME[task]}")
-
-
-def _range(losses, paper):
-    """The paper's range, widened for every run that did not diverge.
-
-    A loss on its way to infinity would flatten all other curves; the legend
-    says of such a run that it diverged.
-    """
-    bad = losses[losses["status"] == "diverged"]["run"].unique()
-    finished = losses[~losses["run"].isin(bad)]["loss"]
-    highest = finished.max() if len(finished) else 0.0
-    return paper[0], paper[1] if highest <= paper[1] else 1.04 * highest
+    return any((curve.mean > high).any() for curve in shown)
 
 
 def _entries(losses, tasks):

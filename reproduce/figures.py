@@ -2,28 +2,30 @@
 
 from pathlib import Path
 
-from reproduce import figure_4, figure_6, tables
-from reproduce.tables import ResultsError
+from reproduce import figure_3, figure_4, figure_6, tables
+from reproduce.tables import NoResults, ResultsError
 
-# A figure's module has `draw(runs, out, ...)`; register it here.
-FIGURES = {"4": figure_4.draw, "6": figure_6.draw}
+# A figure's module has `draw(runs, out, ...)`; register it here, with the options it takes.
+FIGURES = {"3": figure_3.draw, "4": figure_4.draw, "6": figure_6.draw}
+_OPTIONS = {"3": ["records", "ball"], "4": ["records", "layer", "sgd", "ball"], "6": []}
 
 # What the other figures of the paper wait for.
-_WAITING = {
-    "3": "the regret of neurons of the convnet on CIFAR-10",
-    "5": "the exploration measures of the convnet and the autoencoder",
-}
+_WAITING = {"5": "the exploration measures of the convnet and the autoencoder"}
 
 
 def draw(numbers, root, out, **options):
     """Draws figures of every result set below a directory.
+
+    A set need not hold the results of every figure: it has those figures that it has
+    results for. A figure that was asked for must have results in one set at least; asking
+    for all of them (`FIGURES`) without options draws whatever there is.
 
     Args:
         numbers: Numbers of the figures, such as `["4", "6"]`.
         root: Directory of runs, or of several result sets.
         out: Directory to write to. With several result sets, each has a
             directory of its own in it.
-        **options: `records`, `layer`, `sgd`, `ball` of `figure_4.draw`.
+        **options: `records`, `layer`, `sgd`, `ball` of `figure_3.draw` and `figure_4.draw`.
 
     Returns:
         A list of the files written.
@@ -31,14 +33,31 @@ def draw(numbers, root, out, **options):
     Raises:
         ResultsError: If a figure is unknown, or its results are missing.
     """
-    drawers = [(number, _drawer(str(number), root)) for number in numbers]
+    numbers = [str(number) for number in numbers]
+    drawers = {number: _drawer(number, root) for number in numbers}
     sets = list(tables.find_runs(root).groupby("set"))
-    written = []
+    written, missing = {number: [] for number in numbers}, {}
     for name, runs in sets:
         target = Path(out, name) if len(sets) > 1 else Path(out)
-        for number, drawer in drawers:
-            written += drawer(runs, target, **(options if str(number) == "4" else {}))
-    return written
+        for number, drawer in drawers.items():
+            taken = {key: options[key] for key in _OPTIONS[number] if key in options}
+            try:
+                written[number] += drawer(runs, target, **taken)
+            except NoResults as error:
+                missing.setdefault(number, error)
+    _require_asked(written, missing, options)
+    return [path for paths in written.values() for path in paths]
+
+
+def _require_asked(written, missing, options):
+    """Raises what the first figure lacks that was asked for and is in no set."""
+    asked = set(written)
+    if asked == set(FIGURES):  # all there are; an option asks for Figure 4, which has them all
+        asked = {"4"} if any(value is not None for value in options.values()) else set()
+    empty = [number for number, paths in written.items() if not paths]
+    for number in empty:
+        if number in asked or len(empty) == len(written):
+            raise missing[number]
 
 
 def _drawer(number, root):

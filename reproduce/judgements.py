@@ -22,6 +22,8 @@ WIDEST_INTERVAL = 0.5
 TIE = 0.02
 # "Well below": at least this much lower.
 WELL_BELOW = 0.10
+# A verdict on regret rests on optima of which at least this share is certified.
+CERTIFIED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,13 @@ def square_root_growth(regret, exponents):
         return Judgement(INCONCLUSIVE, "no regret")
     start = exponents["first_epoch"].min() if len(exponents) else regret["epoch"].min()
     # The fit's own window decides, since growth is a statement about large N.
-    negative = regret[(regret["regret"] < 0) & ~(regret["epoch"] < start)]
+    window = regret[~(regret["epoch"] < start)]
+    loose = (~window["certified"]).sum()
+    if loose > (1 - CERTIFIED_SHARE) * len(window):
+        return Judgement(INCONCLUSIVE, f"{loose} of {len(window)} optima not certified")
+    negative = window[window["regret"] < 0]
     if len(negative):
-        return Judgement(NOT_REPRODUCED, _negative(regret, negative))
+        return Judgement(NOT_REPRODUCED, negative_regret(window))
     fitted = exponents[np.isfinite(exponents["exponent"])]
     if fitted.empty:
         why = ", ".join(sorted(set(exponents["status"].astype(str)))) or "not solved"
@@ -83,7 +89,8 @@ def square_root_growth(regret, exponents):
     # Over several seeds the interval spans theirs: runs differ more than fits.
     middle, low, high = fitted["exponent"].mean(), fitted["low"].min(), fitted["high"].max()
     text = f"{middle:.2f} [{low:.2f}, {high:.2f}]"
-    return Judgement(_growth_verdict(middle, low, high), text)
+    text += f" ({loose} of {len(window)} optima not certified)" if loose else ""
+    return Judgement(growth_verdict(middle, low, high), text)
 
 
 def lower_loss_and_gap(final, best):
@@ -106,10 +113,10 @@ def lower_loss_and_gap(final, best):
         for label, row in final.loc[[*adaptive, best]].iterrows()
     )
     losses = [
-        _lower(final.loc[label, "cumulative_loss"], final.loc[best, "cumulative_loss"])
+        lower(final.loc[label, "cumulative_loss"], final.loc[best, "cumulative_loss"])
         for label in adaptive
     ]
-    gaps = [_lower(final.loc[label, "regret"], final.loc[best, "regret"]) for label in adaptive]
+    gaps = [lower(final.loc[label, "regret"], final.loc[best, "regret"]) for label in adaptive]
     negative = [label for label in [*adaptive, best] if final.loc[label, "regret"] < 0]
     if NOT_REPRODUCED in losses:
         return Judgement(NOT_REPRODUCED, text)
@@ -140,8 +147,8 @@ def loss_order(losses):
         )
     well_below = final[rmsprop] <= (1 - WELL_BELOW) * final[best]
     parts = [
-        Judgement(_lower(final[adam], final[rmsprop]), ""),
-        Judgement(_lower(final[adam], final[best]), ""),
+        Judgement(lower(final[adam], final[rmsprop]), ""),
+        Judgement(lower(final[adam], final[best]), ""),
         Judgement(REPRODUCED if well_below else NOT_REPRODUCED, ""),
     ]
     below = 1 - final[rmsprop] / final[best]
@@ -151,7 +158,24 @@ def loss_order(losses):
     )
 
 
-def _growth_verdict(middle, low, high):
+def growth_verdict(middle, low, high):
+    """Whether an exponent with its interval stands for growth like sqrt(N).
+
+    Args:
+        middle: The exponent.
+        low: Lower end of its interval.
+        high: Upper end of its interval.
+
+    Returns:
+        A verdict.
+
+    Examples:
+
+    >>> growth_verdict(0.47, 0.44, 0.49)
+    'reproduced'
+    >>> growth_verdict(0.8, 0.7, 0.9)
+    'not reproduced'
+    """
     if SQRT_EXPONENT[0] <= middle <= SQRT_EXPONENT[1] and high - low <= WIDEST_INTERVAL:
         return REPRODUCED
     if not low <= 0.5 <= high:
@@ -159,17 +183,32 @@ def _growth_verdict(middle, low, high):
     return REPRODUCED if high - low <= WIDEST_INTERVAL else INCONCLUSIVE
 
 
-def _negative(regret, negative):
-    """Says from which epoch regret is negative, and whether it stays so."""
-    first = negative["epoch"].min()
+def negative_regret(regret):
+    """Says from which epoch regret is negative, and whether it stays so.
+
+    Args:
+        regret: Rows with `epoch` and `regret`, some of it negative.
+
+    Returns:
+        A short text.
+    """
+    first = regret[regret["regret"] < 0]["epoch"].min()
     later = regret[regret["epoch"] >= first]
     share = (later["regret"] < 0).mean()
     stays = "" if share == 1 else f" ({share:.0%} of the checkpoints since)"
     return f"regret negative from epoch {first:g}{stays}, no exponent"
 
 
-def _lower(first, second):
-    """Whether one number is lower than another, by more than a tie."""
+def lower(first, second):
+    """Whether one number is lower than another, by more than a tie.
+
+    Args:
+        first: The number that should be lower.
+        second: The other.
+
+    Returns:
+        A verdict.
+    """
     if abs(first - second) <= TIE * max(abs(first), abs(second)):
         return INCONCLUSIVE
     return REPRODUCED if first < second else NOT_REPRODUCED

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
+import pandas as pd
 
 from reproduce import curves, selection
 
@@ -22,8 +22,8 @@ class LayerCurves:
             normalised regret, Figure 4(a) and (b).
         loss: The same of the cumulative loss over sqrt(N), Figure 4(c).
         optimum: The same of the Taylor optimum over sqrt(N), Figure 4(c).
-        relative_gap: Largest certified gap as a fraction of its optimum;
-            infinite where an optimum has no certificate.
+        rows: The rows of `tables.read_regret` that the curves were made of.
+        missing: Labels of optimizers that were trained, but not solved so.
     """
 
     task: str
@@ -32,7 +32,8 @@ class LayerCurves:
     regret: dict
     loss: dict
     optimum: dict
-    relative_gap: float
+    rows: pd.DataFrame
+    missing: list
 
 
 def layer_curves(regret, losses, task, layer, record, sgd=None, ball=False):
@@ -60,9 +61,14 @@ def layer_curves(regret, losses, task, layer, record, sgd=None, ball=False):
         return None
     scale = _SCALE.get(task, 1.0)
 
-    def each(value):
+    def each(value, of_optimum=True):
         return {
-            label: curves.over_seeds(rows, value(rows), index="round")
+            label: curves.over_seeds(
+                rows,
+                value(rows),
+                index="round",
+                certified=rows["certified"] if of_optimum else None,
+            )
             for label, rows in solved.items()
         }
 
@@ -71,14 +77,8 @@ def layer_curves(regret, losses, task, layer, record, sgd=None, ball=False):
         layer,
         scale,
         regret=each(lambda rows: scale * rows["regret_over_sqrt_n"]),
-        loss=each(lambda rows: rows["cumulative_loss"] / rows["round"] ** 0.5),
+        loss=each(lambda rows: rows["cumulative_loss"] / rows["round"] ** 0.5, of_optimum=False),
         optimum=each(lambda rows: rows["taylor_optimum"] / rows["round"] ** 0.5),
-        relative_gap=max(map(_relative_gap, solved.values())),
+        rows=pd.concat(list(solved.values())),
+        missing=[label for label in labels if label not in solved],
     )
-
-
-def _relative_gap(rows):
-    finite = rows[np.isfinite(rows["taylor_optimum"])]
-    if finite.empty:  # nothing solved, as after divergence: nothing to certify
-        return 0.0
-    return float((finite["gap"] / finite["taylor_optimum"].abs()).fillna(np.inf).max())

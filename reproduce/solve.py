@@ -136,7 +136,10 @@ def losses(run):
 
 
 def _regret(run, record, scope, checkpoints):
-    table = nta.regret(run, scope, record=record, radius=list(RADII), checkpoints=checkpoints)
+    single_neurons = isinstance(scope, tuple)
+    # Free minimisers of single neurons lie hundreds of diameters away and take minutes each.
+    radii = RADII[:1] if single_neurons else RADII
+    table = nta.regret(run, scope, record=record, radius=list(radii), checkpoints=checkpoints)
     if "scope" not in table:
         table.insert(0, "scope", scope if isinstance(scope, str) else "{}:{}".format(*scope))
     table.insert(0, "record", record)

@@ -21,10 +21,16 @@ _COLOURS = {
 }
 _OTHER_COLOURS = ["#CC79A7", "#6A3D9A", "#8C6D31", "#7F7F7F", "#000000"]
 
+# The convnet's layers in Figure 3, and what layers share there: none an optimizer's colour.
+LAYERS = ["#6A3D9A", "#C4417A", "#B8860B"]
+BLACK = "#1A1A1A"
+
 WIDTH = 6.75  # inches: both columns of an ICML page
+NARROW_WIDTH = 5.1  # of a figure with a single panel
 GREY = "#8A8A8A"
 
 _CAPTION_SIZE = 6.5
+_ROW_HEIGHT = 0.135  # inches, of a row of the caption
 _CHARACTERS_PER_INCH = 24.5  # of STIX at the caption's size
 _SEPARATOR = "  |  "
 
@@ -90,7 +96,7 @@ def colours(labels):
 
 
 def caption(figure, lines):
-    """Writes the small print at the foot of a figure.
+    """Writes the small print at the foot of a figure, which grows by its height.
 
     Args:
         figure: Figure to write on.
@@ -99,6 +105,7 @@ def caption(figure, lines):
     """
     limit = int(figure.get_figwidth() * _CHARACTERS_PER_INCH)
     wrapped = [row for phrases in lines for row in _wrap(phrases, limit)]
+    figure.set_figheight(figure.get_figheight() + _ROW_HEIGHT * len(wrapped))
     with context():
         figure.supxlabel(
             "\n".join(wrapped), fontsize=_CAPTION_SIZE, color="#4D4D4D", linespacing=1.35

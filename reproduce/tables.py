@@ -38,6 +38,16 @@ _EXPONENTS = [
     "status",
 ]
 _TEXT = {"record", "reduction", "scope", "status"}
+# Columns that older tables, or tables of the other task, do not have, and the column that
+# says the same there (None: nothing does). The autoencoder has no accuracy; its rounds
+# took whole minibatches, so the network incurred what the record's examples did.
+_OPTIONAL = {"accuracy": None, "network_loss": "cumulative_loss"}
+
+# Figures and tables rest on optima whose gap is at most this fraction of them.
+LARGEST_GAP = 1e-3
+# Names of those `nta_tf.solvers.Status` that end with a minimum, spelled out here because
+# drawing must not import TensorFlow.
+_SOLVED = {"OPTIMAL", "RANK_DEFICIENT", "ON_BALL"}
 
 # Learning rates that the paper gives: at these the optimizer's name alone is
 # the label, as in the paper's legends.
@@ -52,6 +62,10 @@ _SHARED = ["scale", "data", "epochs", "batch_size", "protocol"]
 
 class ResultsError(Exception):
     """Saved results are missing, damaged or do not belong together."""
+
+
+class NoResults(ResultsError):
+    """A result set is sound, but does not hold what a figure shows."""
 
 
 def optimizer_label(task, name, learning_rate):
@@ -122,12 +136,13 @@ def read_losses(runs):
 
     Returns:
         A frame with `set`, `task`, `scale`, `optimizer`, `seed`, `run` and
-        the columns `epoch`, `loss`, `last_loss`, `status`.
+        the columns `epoch`, `loss`, `last_loss`, `status`, `accuracy` (NaN
+        where it was not measured).
 
     Raises:
         ResultsError: If a run's table is missing or damaged.
     """
-    return _read(runs, paths.LOSSES, _LOSSES)
+    return _read(runs, paths.LOSSES, _LOSSES, ["accuracy"])
 
 
 def read_regret(runs):
@@ -140,13 +155,17 @@ def read_regret(runs):
         A frame with `set`, `task`, `scale`, `optimizer`, `seed`, `run` and
         one row a (record, scope, radius, checkpoint round): `record`,
         `reduction`, `scope`, `radius`, `round`, `epoch`, `cumulative_loss`,
-        `taylor_optimum`, `regret`, `regret_over_sqrt_n`, `gap`, `status`.
+        `taylor_optimum`, `regret`, `regret_over_sqrt_n`, `gap`, `status`,
+        `network_loss` (cumulative, of the rounds' whole minibatches) and
+        `certified`: whether the optimum is one, to a relative gap of `LARGEST_GAP`.
 
     Raises:
         ResultsError: If a run's table is missing or damaged, or `round` is
             not the number N of rounds by which regret is normalised.
     """
-    table = _read(runs, paths.REGRET, _REGRET)
+    table = _read(runs, paths.REGRET, _REGRET, ["network_loss"])
+    small = table["gap"] <= LARGEST_GAP * table["taylor_optimum"].abs()
+    table["certified"] = small & table["status"].isin(_SOLVED)
     expected = table["regret"] / np.sqrt(table["round"])
     wrong = ~np.isclose(
         table["regret_over_sqrt_n"], expected, rtol=1e-4, atol=1e-12, equal_nan=True
@@ -192,14 +211,14 @@ def require_one_protocol(runs):
     """
     advice = "Put them into directories of their own, or name one with --runs."
     for task, group in runs.groupby("task"):
-        first = group.iloc[0]
-        for _, other in group.iterrows():
-            for key, value in _shared(first["config"]).items():
-                found = _shared(other["config"])[key]
-                if value != found:
+        seen = {}
+        for _, run in group.iterrows():
+            for key, value in _shared(run["config"]).items():
+                first, expected = seen.setdefault(key, (run["run"], value))
+                if value != expected:
                     raise ResultsError(
                         f"Runs of one figure must share their {key}, but for the {task} "
-                        f"'{first['run']}' has {value} and '{other['run']}' has {found}. {advice}"
+                        f"'{first}' has {expected} and '{run['run']}' has {value}. {advice}"
                     )
         twice = group[group.duplicated(["optimizer", "seed"], keep=False)]
         if len(twice):
@@ -209,13 +228,33 @@ def require_one_protocol(runs):
             )
 
 
-def _shared(config):
-    """What runs must share to appear in one figure."""
-    records = {
-        name: (options.get("reduction"), options.get("schedule"))
+def taylor_records(config):
+    """The records of a run that hold Taylor rounds.
+
+    Args:
+        config: A run's configuration, as `find_runs` gives it.
+
+    Returns:
+        A dictionary from a record's name to its options; weights that were kept for
+        recording afterwards are no such record.
+    """
+    return {
+        name: options
         for name, options in config.get("records", {}).items()
+        if options.get("kind", "taylor_rounds") == "taylor_rounds"
     }
-    return {**{key: config.get(key) for key in _SHARED}, "records": records}
+
+
+def _shared(config):
+    """What runs must share to appear in one figure, where they have it at all."""
+    shared = {key: config.get(key) for key in _SHARED}
+    # An option that a run does not name has its default, which is None.
+    options = (config.get("protocol") or {}).items()
+    shared["protocol"] = {key: value for key, value in options if value is not None}
+    for name, record in taylor_records(config).items():  # of partial results, not all have all
+        chosen = ("reduction", "schedule", "examples")
+        shared[f"records ({name})"] = tuple(record.get(key) for key in chosen)
+    return shared
 
 
 def run_directories(root):
@@ -257,25 +296,39 @@ def _read_run(root, directory):
         ) from error
 
 
-def _read(runs, name, columns):
+def _read(runs, name, columns, optional=()):
     runs = runs if isinstance(runs, pd.DataFrame) else find_runs(runs)
-    tables = [_read_table(run, name, columns) for _, run in runs.iterrows()]
-    return pd.concat(tables, ignore_index=True)
+    tables = [_read_table(run, name, columns, optional) for _, run in runs.iterrows()]
+    filled = [table for table in tables if len(table)]  # an empty one would blur the dtypes
+    return pd.concat(filled or tables[:1], ignore_index=True)
 
 
-def _read_table(run, name, columns):
+def _read_table(run, name, columns, optional):
     path = Path(run["run"], name)
     remedy = f"Write it with `python -m reproduce solve {run['run']}`."
     if not path.is_file():
         raise ResultsError(f"{path} is missing. {remedy}")
     try:
-        table = pd.read_csv(path)
-        missing = [column for column in columns if column not in table]
-        if missing:
-            raise ValueError(f"no column {', '.join(missing)}")
+        table = _complete(pd.read_csv(path), columns, optional)
+        columns = [*columns, *optional]
         numbers = [column for column in columns if column not in _TEXT]
         table[numbers] = table[numbers].apply(pd.to_numeric)
     except (OSError, ValueError, TypeError) as error:  # pandas' parser errors are ValueErrors
         raise ResultsError(f"{path} is damaged ({error}). {remedy}") from error
     identity = pd.DataFrame({key: [run[key]] * len(table) for key in _IDENTITY})
     return pd.concat([identity, table[columns]], axis="columns")
+
+
+def _complete(table, columns, optional):
+    """The table with all its columns; one without rows, of a run without records, may lack some."""
+    if table.empty:
+        kinds = {name: str if name in _TEXT else float for name in [*columns, *optional]}
+        return table.reindex(columns=list(kinds)).astype(kinds)
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise ValueError(f"no column {', '.join(missing)}")
+    for column in optional:
+        if column not in table:
+            same = _OPTIONAL[column]
+            table[column] = table[same] if same else np.nan
+    return table

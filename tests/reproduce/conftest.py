@@ -315,7 +315,7 @@ def write_convnet_set():
     """
 
     def _write(root, neurons=8, **changes):
-        shared = {key: changes.pop(key) for key in ("data", "radii", "epochs") if key in changes}
+        shared = {key: changes.pop(key) for key in ("data", "radii") if key in changes}
         for name, options in CONVNET.items():
             own = {"neurons": neurons if name == "rmsprop" else 0}
             write_convnet_run(
@@ -324,3 +324,9 @@ def write_convnet_set():
         return root
 
     return _write
+
+
+@pytest.fixture
+def mnist():
+    """What a run on MNIST says of its data."""
+    return MNIST

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reproduce import compare, judgements
+from reproduce import compare, convnet_judgements, judgements
 from reproduce.claims import STATEMENTS
 
 REPRODUCED, NOT, OPEN = (judgements.REPRODUCED, judgements.NOT_REPRODUCED, judgements.INCONCLUSIVE)
@@ -132,7 +132,7 @@ def test_the_best_sgd_is_compared_not_the_first(tmp_path, write_set, write):
 
 def test_claim_11_needs_all_three_scales(tmp_path, write_set):
     assert _only(write_set(tmp_path / "layers"), 11).verdict == OPEN
-    scopes = {"layers": ["network", "dense_3", "dense_3/0", "dense_3/1"]}
+    scopes = {"layers": ["network", "dense_3", "dense_3:0", "dense_3:1"]}
     every = {name: scopes for name in ("adam", "rmsprop", "sgd")}
     row = _only(write_set(tmp_path / "all", **every), 11)
     assert row.verdict == REPRODUCED
@@ -164,7 +164,7 @@ def test_a_diverged_optimizer_settles_nothing(tmp_path, write_set):
 
 
 def test_nothing_fitted_is_inconclusive():
-    regret = pd.DataFrame({"regret": [1.0], "epoch": [1.0], "status": ["CONVERGED"]})
+    regret = pd.DataFrame({"regret": [1.0], "epoch": [1.0], "certified": [True]})
     exponents = pd.DataFrame({"exponent": [math.nan], "first_epoch": [np.nan], "status": ["short"]})
     judged = judgements.square_root_growth(regret, exponents)
     assert (judged.verdict, judged.measured) == (OPEN, "no exponent (short)")
@@ -177,3 +177,192 @@ def test_the_table_is_written_as_csv_and_markdown(tmp_path, write_set):
     rows = text.read_text().splitlines()
     assert rows[0] == "| claim | statement | measured | verdict | protocol |"
     assert len(rows) == len(claims) + 2
+
+
+def _change(run, change, table="regret"):
+    path = run / "results" / f"{table}.csv"
+    rows = pd.read_csv(path)
+    change(rows)
+    rows.to_csv(path, index=False)
+
+
+def _multiply_regret(rows, chosen, factor):
+    rows.loc[chosen, ["regret", "regret_over_sqrt_n"]] *= factor
+
+
+def test_the_convnets_claims_hold_where_its_numbers_do(tmp_path, write_convnet_set):
+    root = write_convnet_set(tmp_path)
+    for claim in (1, 2, 3, 11):
+        assert _only(root, claim).verdict == REPRODUCED
+        assert _only(root, claim, "definition").verdict == REPRODUCED
+    row = _only(root, 10, "")
+    assert row.verdict == REPRODUCED
+    assert "RMSProp loss 0.0100, accuracy 99.70%" in row.measured
+    assert "JPEG" in row.protocol and "bfloat16" in row.protocol
+    waiting = compare.compare(root).query("verdict == 'not yet measured'")
+    assert waiting["claim"].tolist() == [4, 5, 6, 7, 8, 9, 12]
+
+
+def test_claim_1_counts_the_neurons_of_each_layer(tmp_path, write_convnet_set):
+    row = _only(write_convnet_set(tmp_path, neurons=8), 1)
+    assert row.measured.startswith("RMSProp, conv2d_1: exponent of the average 0.50 [0.50, 0.50]")
+    assert row.measured.count("8 of 8 neurons like sqrt(N)") == 3
+
+
+@pytest.mark.parametrize(
+    "bad, verdict", [(1, REPRODUCED), (3, OPEN), (6, NOT)]
+)  # of 8 neurons of layer 2
+def test_claim_1_is_about_most_neurons(tmp_path, write_convnet_set, bad, verdict):
+    root = write_convnet_set(tmp_path, neurons=8)
+    names = [f"conv2d_2:{index}" for index in range(bad)]
+
+    def grow_faster(rows):
+        chosen = rows["scope"].isin(names)
+        rows.loc[chosen, ["exponent", "low", "high"]] = [0.9, 0.88, 0.92]
+
+    _change(root / "rmsprop_seed0", grow_faster, "exponents")
+    row = _only(root, 1)
+    assert row.verdict == verdict
+    assert f"{8 - bad} of 8 neurons" in row.measured
+
+
+@pytest.mark.parametrize("power, verdict", [(0.5, REPRODUCED), (0.45, REPRODUCED), (0.9, NOT)])
+def test_claim_1_follows_the_average(tmp_path, write_convnet, power, verdict):
+    write_convnet(tmp_path, "rmsprop", "rmsprop", 0.0005, neurons=6, power=power, noise=0)
+    row = _only(tmp_path, 1)
+    assert row.verdict == verdict
+    assert f"exponent of the average {power:.2f}" in row.measured
+
+
+def test_negative_average_regret_is_not_growth(tmp_path, write_convnet):
+    write_convnet(tmp_path, "rmsprop", "rmsprop", 0.0005, neurons=6, slope=-0.1)
+    assert "average regret negative from epoch 20, no exponent" in _only(tmp_path, 1).measured
+    assert _only(tmp_path, 1).verdict == _only(tmp_path, 2).verdict == NOT
+
+
+def test_a_layer_without_neurons_leaves_claim_1_open(tmp_path, write_convnet_set):
+    root = write_convnet_set(tmp_path)
+    for name in ("regret", "exponents"):
+        path = root / "rmsprop_seed0/results" / f"{name}.csv"
+        table = pd.read_csv(path)
+        table[~table["scope"].str.startswith("conv2d_3:")].to_csv(path, index=False)
+    row = _only(root, 1)
+    assert row.verdict == OPEN and "conv2d_3: no neurons" in row.measured
+
+
+@pytest.mark.parametrize("bad, verdict", [(0, REPRODUCED), (1, REPRODUCED), (3, OPEN), (6, NOT)])
+def test_claim_2_needs_losses_above_optima(tmp_path, write_convnet_set, bad, verdict):
+    root = write_convnet_set(tmp_path, neurons=8)
+    names = [f"conv2d_1:{index}" for index in range(bad)]
+
+    def negative_once(rows):
+        chosen = rows["scope"].isin(names) & (rows["epoch"] == 50)
+        _multiply_regret(rows, chosen, -0.01)
+
+    _change(root / "rmsprop_seed0", negative_once)
+    row = _only(root, 2)
+    assert row.verdict == verdict
+    assert f"conv2d_1: {8 - bad} of 8 neurons" in row.measured
+    assert "N = 400: loss" in row.measured
+
+
+def test_claim_2_does_not_judge_the_first_epochs(tmp_path, write_convnet_set):
+    root = write_convnet_set(tmp_path)
+
+    def early(rows):
+        _multiply_regret(rows, rows["epoch"] < 20, -1)
+
+    _change(root / "rmsprop_seed0", early)
+    assert _only(root, 2).verdict == REPRODUCED
+
+
+@pytest.mark.parametrize(
+    "changes, verdict",
+    [
+        ({}, REPRODUCED),
+        ({"adam": {"power": 0.9}}, NOT),  # linear growth
+        ({"adam": {"noise": 0.06}}, NOT),  # Adam varies more than SGD
+        ({"adam": {"noise": 0.02}}, OPEN),  # a tie
+        ({"adam": {"diverged_in": 30}}, OPEN),
+    ],
+)
+def test_claim_3_follows_growth_and_variation(tmp_path, write_convnet_set, changes, verdict):
+    row = _only(write_convnet_set(tmp_path, **changes), 3)
+    assert row.verdict == verdict
+    assert "variation RMSProp 0.00" in row.measured and "SGD lr=0.1" in row.measured
+
+
+def test_optima_without_a_certificate_settle_nothing(tmp_path, write_convnet_set):
+    few = [("conv2d_2", 40), ("conv2d_2", 60)]
+    many = [("conv2d_2", epoch) for epoch in range(30, 101)]
+    root = write_convnet_set(tmp_path / "few", adam={"uncertified": few})
+    assert _only(root, 3).verdict == REPRODUCED
+    assert "Adam 0.50 [0.48, 0.52] (2 of 17 optima not certified)" in _only(root, 3).measured
+    root = write_convnet_set(tmp_path / "many", adam={"uncertified": many})
+    assert _only(root, 3).verdict == OPEN
+    assert "Adam 15 of 17 optima not certified" in _only(root, 3).measured
+
+
+@pytest.mark.parametrize(
+    "changes, verdict",
+    [
+        ({}, REPRODUCED),
+        ({"adam": {"accuracy": 0.98}}, NOT),
+        ({"adam": {"final": 0.2}}, NOT),  # not a small loss
+        ({"adam": {"noise": 0.2}}, NOT),  # noisier than SGD
+        ({"adam": {"diverged_in": 9}}, NOT),
+        ({"sgd_0.1": {"diverged_in": 9}}, NOT),  # the best SGD left reaches 86%
+    ],
+)
+def test_claim_10_follows_losses_and_accuracies(tmp_path, write_convnet_set, changes, verdict):
+    assert _only(write_convnet_set(tmp_path, **changes), 10, "").verdict == verdict
+
+
+def test_claim_10_without_accuracy_is_open(tmp_path, write_convnet_set):
+    root = write_convnet_set(tmp_path)
+    for path in root.glob("*/results/losses.csv"):
+        pd.read_csv(path).drop(columns="accuracy").to_csv(path, index=False)
+    row = _only(root, 10, "")
+    assert row.verdict == OPEN and "accuracy not measured" in row.measured
+
+
+def test_claim_11_takes_each_scale_where_it_was_solved(tmp_path, write_convnet_set):
+    root = write_convnet_set(tmp_path, rmsprop={"neuron_radii": (0.9,)})
+    row = _only(root, 11)
+    assert row.verdict == REPRODUCED
+    assert "neuron (inside the ball): 24 of 24" in row.measured
+    assert "network: 3 of 3" in row.measured
+    assert "inside the ball" in _only(root, 1).protocol
+    assert "no ball" in _only(root, 3).protocol
+
+
+def test_digits_are_judged_as_claim_12_never_as_cifar10(tmp_path, write_convnet_set, mnist):
+    root = write_convnet_set(tmp_path / "mnist", data=mnist)
+    table = compare.compare(root)
+    measured = set(table[table["verdict"] != "not yet measured"]["claim"])
+    assert measured == {11, 12}
+    rows = table[table["claim"] == 12]
+    assert (rows["verdict"] == REPRODUCED).all()
+    assert rows["statement"].str.contains("neurons").sum() == 2
+    assert _claims(root, 12)["protocol"].str.contains("MNIST, 60,000 digits").all()
+    worse = write_convnet_set(tmp_path / "worse", data=mnist, rmsprop={"power": 0.9})
+    assert NOT in set(_claims(worse, 12)["verdict"])
+
+
+def test_two_tasks_in_one_set_are_both_judged(tmp_path, write_set, write_convnet_set):
+    write_convnet_set(tmp_path / "convnet")
+    write_set(tmp_path / "autoencoder")
+    assert len(_claims(tmp_path, 3)) == len(_claims(tmp_path, 4)) == 2
+    assert len(_claims(tmp_path, 11)) == 4
+
+
+def test_variation_ignores_size_and_smooth_growth(tmp_path):
+    n = np.arange(20, 101, 5)
+    rough = np.where(np.arange(len(n)) % 2, 0.1, -0.1)
+    smooth, uneven = np.sqrt(n), np.sqrt(n) + rough
+    of = [
+        convnet_judgements.variation(pd.DataFrame({"round": n, "epoch": n, "regret": values}))
+        for values in (5 * smooth, uneven, 3 * uneven)
+    ]
+    assert of[0] < 1e-12 < 0.01 < of[1]
+    assert of[1] == pytest.approx(of[2])

@@ -124,6 +124,13 @@ def test_a_transient_may_leave_the_axis_but_only_if_the_caption_says_so():
     assert curves.limits([calm])[2] is False
 
 
+def test_what_is_flat_looks_flat():
+    epoch = np.arange(1.0, 101.0)
+    wiggle = curves.Curve(epoch, 0.6 + 0.003 * np.sin(epoch), None)
+    low, high, _ = curves.limits([wiggle])
+    assert high - low > 0.15 and (low + high) / 2 == pytest.approx(0.6, abs=1e-3)
+
+
 def test_diverged_runs_are_labelled_and_cut_not_dropped(tmp_path, write_set):
     root = write_set(tmp_path, sgd={"diverged_in": 4})
     figure = _figure_4(root)

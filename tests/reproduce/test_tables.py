@@ -1,8 +1,10 @@
 """Tables are tidy, and what is wrong with a file is said in one sentence."""
 
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -133,6 +135,80 @@ def test_runs_of_two_schedules_are_not_mixed(tmp_path, write):
     )
     with pytest.raises(ResultsError, match="share their records"):
         tables.require_one_protocol(tables.find_runs(tmp_path))
+
+
+def test_datasets_are_not_mixed(tmp_path, write_convnet, mnist):
+    write_convnet(tmp_path, "adam_seed0", "adam", 0.0002)
+    write_convnet(tmp_path, "sgd_seed0", "sgd", 0.1, data=mnist)
+    with pytest.raises(ResultsError, match="share their data.*JPEG.*MNIST"):
+        tables.require_one_protocol(tables.find_runs(tmp_path))
+
+
+def test_runs_with_different_examples_a_round_are_not_mixed(tmp_path, write_convnet):
+    write_convnet(tmp_path, "adam_seed0", "adam", 0.0002)
+    records = json.loads((tmp_path / "adam_seed0/config.json").read_text())["records"]
+    records["definition"]["examples"] = 16
+    write_convnet(tmp_path, "sgd_seed0", "sgd", 0.1, records=records)
+    with pytest.raises(ResultsError, match=r"share their records \(definition\).*8\).*16\)"):
+        tables.require_one_protocol(tables.find_runs(tmp_path))
+
+
+def test_partial_results_and_older_configs_may_share_a_figure(tmp_path, write, write_convnet):
+    write_convnet(tmp_path / "convnet", "adam_seed0", "adam", 0.0002)
+    records = json.loads((tmp_path / "convnet/adam_seed0/config.json").read_text())["records"]
+    for name in ("definition", "weights"):
+        del records[name]
+    write_convnet(tmp_path / "convnet", "sgd_seed0", "sgd", 0.1, records=records)
+    old = write(tmp_path / "autoencoder", "adam_seed0", "adam", 0.01)
+    options = json.loads((old / "config.json").read_text())["protocol"]
+    newer = {**options, "dtype_policy": None}
+    write(tmp_path / "autoencoder", "sgd_seed0", "sgd", 1.0, protocol=newer)
+    tables.require_one_protocol(tables.find_runs(tmp_path))
+
+
+def test_optional_columns_are_filled_in(tmp_path, write, write_convnet):
+    write(tmp_path / "autoencoder", "adam_seed0", "adam", 0.01)
+    write_convnet(tmp_path / "convnet", "adam_seed0", "adam", 0.0002)
+    losses, regret = tables.read_losses(tmp_path), tables.read_regret(tmp_path)
+    assert losses.groupby("task")["accuracy"].count().to_dict() == {
+        "autoencoder": 0,
+        "convnet": 100,
+    }
+    old = regret[regret["task"] == "autoencoder"]
+    assert (old["network_loss"] == old["cumulative_loss"]).all()
+    new = regret[(regret["task"] == "convnet") & (regret["record"] == "definition")]
+    assert np.allclose(new["cumulative_loss"], 1.02 * new["network_loss"])
+
+
+def test_a_run_that_was_trained_but_not_recorded_has_empty_tables(tmp_path, write_convnet):
+    run = write_convnet(tmp_path, "adam_seed0", "adam", 0.0002)
+    write_convnet(tmp_path, "sgd_seed0", "sgd", 0.1)
+    (run / "results/regret.csv").write_text("record,reduction,scope,radius\n")
+    regret = tables.read_regret(tmp_path)
+    assert set(regret["optimizer"]) == {"SGD lr=0.1"}
+    assert regret["round"].dtype == "int64"
+    alone = tables.read_regret(run)
+    assert alone.empty and {"scope", "network_loss", "certified"} <= set(alone)
+
+
+@pytest.mark.parametrize(
+    "gap, status, certified",
+    [
+        (1e-3, "OPTIMAL", True),
+        (9e-4, "ON_BALL", True),
+        (9e-4, "RANK_DEFICIENT", True),
+        (1.1e-3, "OPTIMAL", False),
+        (9e-4, "MAX_ITERATIONS", False),
+        (9e-4, "UNATTAINED", False),
+        (float("nan"), "OPTIMAL", False),
+    ],
+)
+def test_an_optimum_is_certified_by_its_gap_and_its_status(tmp_path, write, gap, status, certified):
+    run = write(tmp_path, "adam_seed0", "adam", 0.01)
+    path = run / "results" / "regret.csv"
+    table = pd.read_csv(path)
+    table.assign(gap=gap * table["taylor_optimum"], status=status).to_csv(path, index=False)
+    assert (tables.read_regret(tmp_path)["certified"] == certified).all()
 
 
 def test_the_same_run_twice_is_refused(tmp_path, write):
