@@ -35,9 +35,9 @@ def _convolution(**options):
     return lambda: _image_model(_conv(4, 3, activation="relu", name="conv", **options))
 
 
-def _pooled(pooling):
+def _pooled(pooling, *size):
     return lambda: _image_model(
-        _conv(4, 3, padding="same", activation="relu", name="conv"), _float64(pooling)
+        _conv(4, 3, padding="same", activation="relu", name="conv"), _float64(pooling, *size)
     )
 
 
@@ -120,16 +120,14 @@ ARCHITECTURES = {
     "grouped strided valid": _convolution(groups=4, strides=2),
     "valid": _convolution(padding="valid", use_bias=False),
     "one by one": lambda: _image_model(_conv(5, 1, activation="relu", name="conv")),
-    "max pooling": _pooled(layers.MaxPooling2D),
-    "average pooling": _pooled(layers.AveragePooling2D),
+    "max pooling": _pooled(layers.MaxPooling2D, 2),
+    "average pooling": _pooled(layers.AveragePooling2D, 2),
     "global pooling": _pooled(layers.GlobalAveragePooling2D),
     "residual": _residual,
     "two inputs": _two_inputs,
     "two branches": _two_branches,
     "leaky rectifier": lambda: _image_model(_conv(3, 3, name="conv"), _float64(layers.LeakyReLU)),
-    "parametric rectifier": lambda: _image_model(
-        _conv(3, 3, name="conv"), _float64(layers.PReLU)
-    ),
+    "parametric rectifier": lambda: _image_model(_conv(3, 3, name="conv"), _float64(layers.PReLU)),
     "dropout": lambda: _image_model(
         _conv(3, 3, activation="relu", name="conv"), _float64(layers.Dropout, 0.5)
     ),

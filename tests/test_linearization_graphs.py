@@ -1,5 +1,7 @@
 """nta.linearize on graphs of layers of many kinds, against one plain gradient at a time."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -39,7 +41,9 @@ def _gradient_tensors(model, inputs, layer):
 
 
 def _moved(lin, generator, size=0.3):
-    return {n: lin.kernel(n) + size * generator.normal(size=lin.kernel(n).shape) for n in lin.layers}
+    return {
+        n: lin.kernel(n) + size * generator.normal(size=lin.kernel(n).shape) for n in lin.layers
+    }
 
 
 def test_gradient_tensors_and_predictions_equal_the_reference(problem):
@@ -70,9 +74,7 @@ def test_methods_are_equal_also_at_given_weights(problem):
     """Each method, in a tf.function, at tensors in the place of the variables."""
     model, _, inputs, generator = problem
     tapped = TappedModel(model)
-    others = [
-        w * (1 + 0.1 * generator.uniform(size=w.shape)) for w in model.get_weights()
-    ]
+    others = [w * (1 + 0.1 * generator.uniform(size=w.shape)) for w in model.get_weights()]
     variables = model.trainable_variables
     paths = [variable.path for variable in variables]
     given = [tf.constant(w) for w in others]
@@ -130,7 +132,9 @@ def test_t1_t2_t3(problem, loss):
 
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("padding", ["same", "valid"])
-@pytest.mark.parametrize("strides, dilation", [((1, 1), (1, 1)), ((2, 3), (1, 1)), ((1, 1), (2, 1))])
+@pytest.mark.parametrize(
+    "strides, dilation", [((1, 1), (1, 1)), ((2, 3), (1, 1)), ((1, 1), (2, 1))]
+)
 def test_convolution_rule_equals_loops_in_numpy(groups, padding, strides, dilation, rng):
     layer = keras.layers.Conv2D(
         4, (3, 2), strides, padding, dilation_rate=dilation, groups=groups, dtype="float64"
@@ -166,9 +170,9 @@ def test_kernel_gradient_in_a_compiled_loop_in_float32(rng):
     x = tf.constant(rng.normal(size=(2, 6, 6, 4)), tf.float32)
     weighted = tf.constant(rng.normal(size=(3, 2, 4, 4, 4)), tf.float32)
     rule = rules.rule_of(layer)
-    looped = tf.function(
-        lambda m: tf.map_fn(lambda one: rule.kernel_gradient(layer, x, one), m)
-    )(weighted)
+    looped = tf.function(lambda m: tf.map_fn(lambda one: rule.kernel_gradient(layer, x, one), m))(
+        weighted
+    )
     for one, expected in zip(looped, [rule.kernel_gradient(layer, x, m) for m in weighted]):
         np.testing.assert_allclose(one, expected, atol=1e-5)
 
@@ -207,7 +211,7 @@ def test_exact_inside_one_activation_region_and_not_across_a_kink(seed):
     tapped = TappedModel(model)
 
     def region():
-        configuration = []
+        configuration, before = [], None
         for call, output in tapped.values(tf.constant(x)):
             if isinstance(call.layer, keras.layers.MaxPooling2D):
                 _, largest = tf.nn.max_pool_with_argmax(before, 2, 2, "VALID")
@@ -260,9 +264,7 @@ def test_names_inside_nested_models(seed):
     lin = nta.linearize(model, batch)
     assert lin.layers == ["encoder/conv", "decoder/conv", "top"]
     alone = nta.linearize(model, batch, layers=["decoder/conv"])
-    np.testing.assert_array_equal(
-        alone.jacobian("decoder/conv"), lin.jacobian("decoder/conv")
-    )
+    np.testing.assert_array_equal(alone.jacobian("decoder/conv"), lin.jacobian("decoder/conv"))
     with pytest.raises(ValueError, match="encoder/conv.*Received.*'conv'"):
         nta.linearize(model, batch, layers=["conv"])
     with pytest.raises(ValueError, match="Received: .'conv/kernel'"):
@@ -383,3 +385,23 @@ class TestRefusals:
 
         with pytest.raises(ValueError, match="graph of layers"):
             nta.linearize(Own(), np.ones((2, 4)))
+
+
+def test_support_table_in_the_documentation():
+    rows = nta.linearization.__doc__.split("|---")[-1].split("\n| ")[1:]
+    text = "\n".join(row.split("|")[0] for row in rows)
+    with_rule, rest = text.split("Activation", 1)
+    through, rest = rest.split("Conv1D", 1)
+    without, _ = rest.split("sub-classes")
+    named = [re.findall(r"\b[A-Z]\w+", part) for part in (with_rule, through, without)]
+    assert named[0] == rules.supported()
+    for name in named[1]:
+        options = {"Reshape": [(2, 4)], "Permute": [(1, 2)], "Rescaling": [2.0], "Dropout": [0.5]}
+        pooling = [2] if name in ("MaxPooling2D", "AveragePooling2D") else []
+        layer = getattr(keras.layers, name)(*options.get(name, pooling))
+        if "Normalization" in name or name == "PReLU":
+            layer.build((None, 4, 4, 32))
+        assert not rules.has_kernel(layer) and not rules.has_rule(layer)
+    for name in named[2]:
+        assert not any(kind.__name__ == name for kind in rules.RULES)
+        assert hasattr(keras.layers, name)

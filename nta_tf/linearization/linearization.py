@@ -18,7 +18,6 @@ class Linearization:
     returns does not change when the model trains on.
 
     Attributes:
-        outputs: f_W(x_0), (B, p_L).
         layers: Names of the linearized layers, from the input to the output.
         reduction: `"per_example"` or `"batch_mean"`.
     """
@@ -29,18 +28,23 @@ class Linearization:
         self.reduction = reduction
         self._taps = linearizer.taps
         self.layers = list(self._taps)
-        outputs, layer_inputs, preactivations, parts = linearizer.evaluate(inputs)
-        self.outputs = outputs
-        self._layer_inputs = layer_inputs
-        self._preactivations = preactivations
-        self._evaluation = None if parts is None else chains.Evaluation(**parts)
-        # Tensors are computed when they are asked for, at the weights as they are now.
-        self._all_weights = None if parts is not None else linearizer.tapped.snapshot()
+        self._evaluation = None
+        self._forward = None
+        if linearizer.chain is not None:
+            *self._forward, parts = linearizer.evaluate(inputs)
+            self._evaluation = chains.Evaluation(**parts)
+        # Other models are evaluated when they are asked, at the weights as they are now.
+        self._all_weights = None if self._forward else linearizer.tapped.snapshot()
         self._weights = {
             name: tuple(map(tf.identity, _weights(tap.layer))) for name, tap in self._taps.items()
         }
         self._jacobians = {}
         self._means = {}
+
+    @property
+    def outputs(self):
+        """f_W(x_0), (B, p_L)."""
+        return self._evaluated()[0]
 
     def kernel(self, layer):
         """W_l, the kernel around which the layer was linearized."""
@@ -48,11 +52,11 @@ class Linearization:
 
     def layer_input(self, layer):
         """x_{l-1}, (B, ..., p_{l-1})."""
-        return self._layer_inputs[self._known(layer)]
+        return self._evaluated()[1][self._known(layer)]
 
     def preactivation(self, layer):
         """a_l, (B, ..., p_l)."""
-        return self._preactivations[self._known(layer)]
+        return self._evaluated()[2][self._known(layer)]
 
     def jacobian(self, layer):
         """J_l^L, the Jacobian of the outputs with respect to the layer's preactivation.
@@ -72,7 +76,9 @@ class Linearization:
                 jacobian = self._linearizer.chain_jacobian(self._evaluation, layer)
                 self._jacobians[layer] = jacobian
             else:  # all at once: they share every backward pass
-                self._jacobians = self._linearizer.jacobians(self._inputs, self._all_weights)
+                *self._forward, self._jacobians = self._linearizer.evaluate_with_jacobians(
+                    self._inputs, self._all_weights
+                )
         return self._jacobians[layer]
 
     def gradient_tensor(self, layer, neuron=None):
@@ -93,9 +99,8 @@ class Linearization:
             mean = self._mean_gradient_tensor(layer)
             return mean if neuron is None else mean[..., neuron]
         tap = self._taps[layer]
-        return tap.rule.gradient_tensor(
-            tap.layer, self.jacobian(layer), self.layer_input(layer), neuron
-        )
+        jacobian = self.jacobian(layer)  # first, for it brings the layer's input along
+        return tap.rule.gradient_tensor(tap.layer, jacobian, self.layer_input(layer), neuron)
 
     def predict(self, kernels):
         """T(V), the neural Taylor approximation at other weights (Definition 1).
@@ -122,6 +127,12 @@ class Linearization:
         for name, change in moved.items():
             total += _contract(self.jacobian(name), change, total.dtype)
         return total
+
+    def _evaluated(self):
+        """Outputs, layer inputs by name, preactivations by name."""
+        if self._forward is None:
+            *self._forward, _ = self._linearizer.evaluate(self._inputs, self._all_weights)
+        return self._forward
 
     def _mean_gradient_tensor(self, layer):
         if layer not in self._means:

@@ -48,7 +48,7 @@ class Linearizer:
             self._find_chain(model, layers)
         self.evaluate = _compiled(self._evaluate)
         of_layers = {"tapped": self.tapped, "names": list(self.taps)}
-        self._by_tape = _compiled(functools.partial(_METHODS[method], **of_layers))
+        self._by_tape = _compiled(self._evaluate_with_jacobians)
         self._means = _compiled(functools.partial(methods.mean_gradient_tensors, **of_layers))
         self._by_chain = {}
 
@@ -61,9 +61,17 @@ class Linearizer:
             )
         return self._by_chain[name](vars(evaluation))
 
-    def jacobians(self, inputs, weights):
-        """J_l^L of all layers by name, at weights like `TappedModel.snapshot`."""
-        return self._by_tape(inputs=inputs, weights=weights)
+    def evaluate_with_jacobians(self, inputs, weights):
+        """What `evaluate` returns, and J_l^L of all layers by name, for one forward pass.
+
+        Args:
+            inputs: A list of batches.
+            weights: Weights like those of `TappedModel.snapshot`.
+
+        Returns:
+            Outputs, layer inputs, preactivations and Jacobians by name.
+        """
+        return self._by_tape(inputs, weights)
 
     def mean_gradient_tensors(self, inputs, weights):
         """Means of G_l over the minibatch, by name, at weights like those of `jacobians`."""
@@ -79,8 +87,13 @@ class Linearizer:
         if self.chain is not None:
             self.tapped = whole
 
-    def _evaluate(self, inputs):
-        outputs, layer_inputs, preactivations = self.tapped(inputs)
+    def _evaluate_with_jacobians(self, inputs, weights):
+        # Both run the network forward; in one graph TensorFlow does it once.
+        jacobians = _METHODS[self.method](self.tapped, inputs, list(self.taps), weights)
+        return *self.tapped(inputs, weights), jacobians
+
+    def _evaluate(self, inputs, weights=None):
+        outputs, layer_inputs, preactivations = self.tapped(inputs, weights)
         if self.chain is None:
             return outputs, layer_inputs, preactivations, None
         first = layer_inputs[self.chain.names[0]]

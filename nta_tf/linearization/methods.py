@@ -186,7 +186,9 @@ def _vectorized(backward, names):
             fn_output_signature={name: backward.signature()[name] for name in names},
             parallel_iterations=1,
         )
-        rows = {n: tf.reshape(row, tf.concat([[-1], tf.shape(row)[2:]], 0)) for n, row in rows.items()}
+        rows = {
+            n: tf.reshape(row, tf.concat([[-1], tf.shape(row)[2:]], 0)) for n, row in rows.items()
+        }
     return {n: tf.einsum("kb...->bk...", row[: backward.components]) for n, row in rows.items()}
 
 

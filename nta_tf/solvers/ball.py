@@ -65,42 +65,37 @@ def solve_cholesky(hessian, slope, radius):
     least = 1e-15 * trace + 1e-300
 
     def solution(damping):
-        size = tf.shape(hessian)[0]
         shifted = tf.linalg.set_diag(hessian, tf.linalg.diag_part(hessian) + damping)
         factor = tf.linalg.cholesky(shifted)
         half = tf.linalg.triangular_solve(factor, slope[:, tf.newaxis])
         u = tf.linalg.triangular_solve(factor, half, adjoint=True)
         again = tf.linalg.triangular_solve(factor, u)
-        return tf.ensure_shape(tf.reshape(u, (size,)), (None,)), tf.reduce_sum(again**2)
+        return u[:, 0], tf.reduce_sum(again**2)
 
-    def body(step, damping, low, high, best, done):
+    def body(step, damping, low, high, broken, best, done):
         u, fall = solution(damping)
         size = tf.norm(u)
-        positive_definite = tf.math.is_finite(size)
-        too_long = ~positive_definite | (size > radius)
-        low, high = tf.where(too_long, damping, low), tf.where(too_long, high, damping)
-        inside = positive_definite & (size <= radius)
-        met = tf.abs(size - radius) <= 1e-6 * radius
-        # Below is no positive definite H, or no other damping: inside the ball is the end.
-        lowest = (damping <= 1.01 * least) | (high <= 4 * low)
-        done = positive_definite & (met | (inside & lowest & undefined))
-        best = tf.where(positive_definite, u * tf.minimum(radius / size, 1), best)
+        definite = tf.math.is_finite(size)
+        inside = definite & (size <= radius)
+        low, high = tf.where(inside, low, damping), tf.where(inside, damping, high)
+        # Rounding may leave H + damping indefinite (Cholesky gives NaN) where none was needed.
+        broken = tf.where(definite, broken, damping)
+        high = tf.where(definite, high, tf.maximum(high, 16 * damping))
+        lowest = (damping <= 1.01 * least) | (damping <= 4 * broken)
+        met = definite & (tf.abs(size - radius) <= 1e-6 * radius)
+        best = tf.where(definite, u * tf.minimum(radius / size, 1), best)
         newton = damping + (size - radius) / radius * size**2 / fall
-        trusted = positive_definite & (newton > low) & (newton < high)
-        middle = tf.sqrt(tf.maximum(low, least) * tf.maximum(high, least))
+        trusted = definite & (newton > low) & (newton < high)
+        middle = tf.sqrt(tf.maximum(low, least) * high)
         newton = tf.where(trusted, newton, tf.where(newton <= least, least, middle))
-        return step + 1, tf.where(done, damping, newton), low, high, best, done
+        return step + 1, newton, low, high, broken, best, met | (inside & lowest)
 
-    _, _, _, _, best, _ = tf.while_loop(
-        lambda step, damping, low, high, best, done: (step < _SECULAR_STEPS) & ~done,
+    zero = tf.zeros_like(length)
+    start = (0, least, zero, length / radius + 2 * least, zero, tf.zeros_like(slope), False)
+    *_, best, _ = tf.while_loop(
+        lambda step, *of: (step < _SECULAR_STEPS) & ~of[-1],
         body,
-        (
-            0,
-            least,
-            tf.zeros_like(length),
-            length / radius + 2 * least,
-            tf.zeros_like(slope),
-            tf.constant(False),
-        ),
+        tf.nest.map_structure(tf.convert_to_tensor, start),
+        parallel_iterations=1,
     )
     return tf.where(length > 0, best, tf.zeros_like(slope))

@@ -12,7 +12,7 @@ from nta_tf.solvers.descent import REACH, STALLS
 from nta_tf.solvers.optimum import Optimum, Status
 
 Summary = collections.namedtuple("Summary", "u iterations recession stalled inside length")
-Summary.__doc__ = """Of each column: U, iterations, whether F falls for ever or falls no more, and free minima.
+Summary.__doc__ = """Of each column: U, iterations, whether F falls for ever, or no more.
 
 `inside` says whether the last model's minimum lay well inside its ball, `length` is the
 natural length of the problem: both matter only without a ball.
@@ -65,7 +65,7 @@ def optima_of(problem, columns, summary):
     values, slopes = certified(linear_map.rule, problem.loss)(
         linear_map.tensors,
         problem.outer(tf.float64),
-        tf.cast(columns.weights, tf.float64),
+        columns.weights,
         tf.constant(u),
     )
     slopes = slopes.numpy()

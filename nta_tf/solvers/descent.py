@@ -23,14 +23,17 @@ STALLS = 3  # iterations in a row that do not lower F, after which a column is g
 Columns = collections.namedtuple("Columns", "weights radius start tolerance")
 Columns.__doc__ = """What differs from column to column.
 
-`weights` (columns, groups), `radius` (columns,) in float64 and possibly infinite, `start`
-(columns, P), the first U; `tolerance`, a scalar, is the relative gap at which to stop.
+`weights` (columns, groups) of the groups, `radius` (columns,), possibly infinite, `start`
+(columns, P), the first U in the dtype of the map; `tolerance`, a scalar, is the relative gap
+at which to stop. All but `start` are float64.
 """
 
 Point = collections.namedtuple("Point", "u shift value slope hessian")
 Point.__doc__ = """U, z = A U, F, the gradient of F in U, and the Hessian in z times the weights."""
 
-State = collections.namedtuple("State", "point gap iterations done stalls inside recession first_length")
+State = collections.namedtuple(
+    "State", "point gap iterations done stalls inside recession first_length"
+)
 
 
 def minimize_columns(rule, loss, model_minimum, tensors, outer_tensors, columns, max_iterations):
@@ -90,9 +93,9 @@ class _Columns:
     def evaluate(self, shift):
         """F (float64), its gradient and its Hessian in the shifts, with the weights."""
         value, gradient, hessian = outer.evaluate(self.loss, self.outer, shift)
-        weights = self.columns.weights
+        weights = tf.cast(self.columns.weights, shift.dtype)
         return (
-            tf.reduce_sum(tf.cast(weights, tf.float64) * tf.cast(value, tf.float64), axis=1),
+            tf.reduce_sum(self.columns.weights * tf.cast(value, tf.float64), axis=1),
             weights[..., tf.newaxis] * gradient,
             weights[..., tf.newaxis, tf.newaxis] * hessian,
         )
@@ -174,8 +177,9 @@ class _Columns:
 
         ones = tf.where(state.done, tf.zeros_like(slope), tf.ones_like(slope))
         _, fraction, shift, value, gradient, hessian = tf.while_loop(
-            lambda step, fraction, shift, value, *_: (step < _LINE_SEARCH_STEPS)
-            & ~tf.reduce_all(enough(fraction, value)),
+            lambda step, fraction, shift, value, *_: (
+                (step < _LINE_SEARCH_STEPS) & ~tf.reduce_all(enough(fraction, value))
+            ),
             body,
             (0, ones, *trial(ones)),
             parallel_iterations=1,

@@ -14,7 +14,7 @@ from nta_tf.solvers.sgd import sgd
 SOLVERS = ("auto", "newton", "newton_cg", "reduced", "sgd")
 _DENSE_SIZE = 400
 _REDUCED_ROWS = 8_000
-_MAX_ITERATIONS = 200
+_MAX_ITERATIONS = 100
 
 
 def minimize(
@@ -180,9 +180,9 @@ def _at_once(problem, reduction, groups, radius, u, tolerance, max_iterations):
         u = reduction.coordinates(u)
     columns = _columns(last, groups, radius, u, tolerance)
     summary = second_order.solve_columns("newton_cg", last, columns, max_iterations)
-    return (reduction.optima_of if reduction else lambda *of: optima_of(last, *of))(
-        columns, summary
-    )
+    if reduction is None:
+        return optima_of(last, columns, summary)
+    return optima_of(problem, columns, reduction.lift(summary))
 
 
 def _columns(problem, groups, radius, u, tolerance):
@@ -193,7 +193,7 @@ def _columns(problem, groups, radius, u, tolerance):
     if length > radius:
         u = u * (radius / length)
     return Columns(
-        tf.constant(problem.weights * mask, dtype),
+        tf.constant(problem.weights * mask, tf.float64),
         tf.fill([len(groups)], tf.constant(radius, tf.float64)),
         tf.constant(np.broadcast_to(u, (len(groups), len(u))), dtype),
         tf.constant(tolerance, tf.float64),

@@ -36,7 +36,7 @@ class TaylorProblem:
     >>> round(problem.value(np.zeros(2)), 4)
     0.6931
     >>> round(nta.solvers.minimize(problem, radius=1.0).loss, 4)
-    0.2180
+    0.2176
     """
 
     linear_map: LinearMap

@@ -2,27 +2,24 @@
 
 The minimiser on a ball lies in the row space of A, U = A^T s. With the Gram matrix
 K = A A^T = L L^T and z = L^T s, A U = L z and ||U|| = ||z||: the same problem, with the
-lower-triangular L instead of A, and as many weights as A has rows. The first N groups are
-the leading block of L, so one reduction serves all prefixes.
+dense L instead of A, and as many weights as A has independent rows. Prefixes are the first
+rows of L, so one reduction serves all of them.
 
 The cross-entropy does not change when all logits of an example rise together, which makes K
-singular: rows are first taken to an orthonormal basis of the other p_L - 1 directions. What
-is left of singularity (rows that depend on earlier rows) is found by the least jitter
-that lets the factorisation succeed, and left out; certificates are computed with K itself
-and do not know of the jitter.
+singular: rows are first taken to an orthonormal basis of the other p_L - 1 directions. What is
+left of singularity is met by pivoting: the Cholesky factorisation ends where the rest of K
+is rounding. Certificates are computed with A itself, and do not know of K.
 """
 
-import functools
-
 import numpy as np
+import scipy.linalg
 import tensorflow as tf
 
-from nta_tf.solvers import outer
-from nta_tf.solvers.certificate import Measured, judged
-from nta_tf.solvers.maps import DenseMap
+from nta_tf.solvers.maps import DenseMap, apply
 from nta_tf.solvers.problem import TaylorProblem
 
-_CHUNK_BYTES = 2**28
+# What is rounding in K, relative to its largest diagonal element, by precision of products.
+_PRECISION = {tf.float32: 1e-6, tf.float64: 1e-13}
 
 
 def gram(linear_map):
@@ -67,11 +64,12 @@ class Reduction:
             )
         self.original = original
         self._gram = tf.cast(gram_matrix, tf.float64)
-        self._basis = tf.constant(_directions(original.loss, linear_map.components))
-        self._factor, matrix = _factorise(self._gram, self._basis)
-        matrix = tf.cast(matrix, linear_map.dtype)
+        self._basis = _directions(original.loss, linear_map.components)
+        matrix, self._factor, self._pivots = _factorise(
+            self._gram.numpy(), self._basis, _PRECISION[linear_map.dtype]
+        )
         self.problem = TaylorProblem(
-            DenseMap(matrix),
+            DenseMap(tf.cast(matrix, linear_map.dtype)),
             original.outputs,
             original.targets,
             original.weights,
@@ -86,33 +84,29 @@ class Reduction:
         linear_map = self.original.linear_map
         shift = tf.cast(linear_map.forward(linear_map.unflatten(u)), tf.float64)
         kept = tf.reshape(tf.matmul(shift, self._basis), (-1, 1))
-        return tf.linalg.triangular_solve(self._factor, kept)[:, 0].numpy()
+        kept = kept.numpy()[self._pivots]
+        return scipy.linalg.solve_triangular(self._factor, kept, lower=True)[:, 0]
 
-    def optima_of(self, columns, summary):
-        """Certified `Optimum`s of the original problem, of what was found for the reduced."""
-        radii = columns.radius.numpy()
-        weights = tf.cast(columns.weights, tf.float64)
-        multipliers, *measured = _measure(self.original.loss)(
-            self._gram,
-            self._factor,
-            self._basis,
-            self.original.outer(tf.float64),
-            weights,
-            columns.radius,
-            tf.cast(summary.u, tf.float64),
-        )
-        measured = Measured(*(part.numpy() for part in measured))
+    def lift(self, summary):
+        """What was found for the reduced problem, as found for the original: U = A^T s."""
         linear_map = self.original.linear_map
-        multipliers = tf.cast(multipliers, linear_map.dtype)
-        u = np.concatenate(
-            [
-                np.reshape(linear_map.flatten(linear_map.adjoint(row)), (1, -1))
-                for row in multipliers
-            ]
-        )
-        return judged(
-            self.original, u, measured, radii, summary, float(columns.tolerance)
-        )
+        multipliers = tf.constant(self._multipliers(summary.u.astype(np.float64)))
+        u = apply(linear_map.rule)[1](linear_map.tensors, multipliers).numpy()
+        # U has the length of z but for rounding; on the sphere that would cost F.
+        wanted, length = np.linalg.norm(summary.u, axis=1), np.linalg.norm(u, axis=1)
+        near = np.abs(length - wanted) <= 1e-3 * wanted
+        scale = np.where(near & (length > 0), wanted / np.where(length > 0, length, 1), 1)
+        return summary._replace(u=u * scale[:, np.newaxis])
+
+    def _multipliers(self, z):
+        """s with U = A^T s, (columns, groups, p_L): L_pivots^-T z at the pivots, else zero."""
+        linear_map = self.original.linear_map
+        components, kept = self._basis.shape
+        s = np.zeros((len(z), linear_map.groups * kept))
+        s[:, self._pivots] = scipy.linalg.solve_triangular(
+            self._factor, z.T, lower=True, trans="T"
+        ).T
+        return s.reshape(len(z), linear_map.groups, kept) @ self._basis.T
 
 
 def reduced(problem, gram_matrix=None):
@@ -151,78 +145,21 @@ def _directions(loss, components):
     return basis / np.linalg.norm(basis, axis=0)
 
 
-@functools.partial(tf.function, autograph=False, reduce_retracing=True)
-def _factorise(gram_matrix, basis):
-    """L of the Gram matrix in the basis, and L as a map to (groups, p_L)."""
-    projected = _project(gram_matrix, basis)
-    diagonal = tf.linalg.diag_part(projected)
-    size = tf.reduce_max(diagonal)
+def _factorise(gram_matrix, basis, precision):
+    """Pivoted Cholesky of the Gram matrix in the basis, on the host in LAPACK, once a problem.
 
-    def factor(jitter):
-        # Rows of zeros (dead groups) need a diagonal too.
-        shift = jitter * size + 1e-300
-        matrix = tf.linalg.cholesky(tf.linalg.set_diag(projected, diagonal + shift))
-        return _independent(matrix, 10 * shift)
-
-    def failed(jitter, matrix):
-        return (jitter < 1.0) & ~tf.math.is_finite(tf.reduce_sum(matrix[0]))
-
-    least = tf.constant(1e-13, tf.float64)
-    _, matrix = tf.while_loop(
-        failed, lambda jitter, _: (10 * jitter, factor(10 * jitter)), (least, factor(least))
-    )
-    matrix, kept = matrix
-    rank = tf.shape(matrix)[1]
-    by_group = tf.reshape(matrix * kept, tf.stack([-1, tf.shape(basis)[1], rank]))
-    return matrix, tf.matmul(tf.broadcast_to(basis, _stacked(by_group, basis)), by_group)
-
-
-def _independent(matrix, least):
-    """Takes out the columns of rows that depend on earlier rows: their pivots are noise.
-
-    Without them the jitter gives no freedom that A does not have. Their place in the factor
-    is taken by a one on the diagonal, which keeps it invertible.
+    Returns:
+        L as a map to (groups, p_L, rank); its rows at the pivots, lower-triangular; and the
+        pivots, as rows of the Gram matrix in the basis.
     """
-    diagonal = tf.linalg.diag_part(matrix)
-    kept = tf.cast(~(diagonal**2 <= least), matrix.dtype)
-    return tf.linalg.set_diag(matrix * kept, tf.where(kept > 0, diagonal, 1.0)), kept
-
-
-def _stacked(by_group, basis):
-    return tf.concat([tf.shape(by_group)[:1], tf.shape(basis)], axis=0)
-
-
-def _project(gram_matrix, basis):
-    components, kept = tf.shape(basis)[0], tf.shape(basis)[1]
-    groups = tf.shape(gram_matrix)[0] // components
-    blocks = tf.reshape(gram_matrix, tf.stack([groups, components, groups * components]))
-    half = tf.matmul(basis, tf.reshape(blocks, tf.stack([groups, components, -1])), transpose_a=True)
-    half = tf.reshape(half, tf.stack([groups * kept, groups, components]))
-    return tf.reshape(tf.einsum("rgk,km->rgm", half, basis), tf.stack([groups * kept] * 2))
-
-
-@functools.lru_cache(maxsize=None)
-def _measure(loss):
-    """Compiled: multipliers s of U = A^T s, and F, <grad F, U>, ||grad F||, ||U|| by K."""
-    @functools.partial(tf.function, autograph=False, reduce_retracing=True)
-    def measure(gram_matrix, factor, basis, outer_tensors, weights, radius, z):
-        columns, components = tf.shape(z)[0], tf.shape(basis)[0]
-        s = tf.linalg.triangular_solve(factor, tf.transpose(z), adjoint=True)
-        s = tf.reshape(tf.transpose(s), tf.stack([columns, -1, tf.shape(basis)[1]]))
-        s = tf.reshape(tf.linalg.matvec(basis, s), tf.stack([columns, -1]))
-        shift = tf.matmul(s, gram_matrix)
-        distance = tf.sqrt(tf.maximum(tf.reduce_sum(s * shift, axis=1), 0))
-        # Onto the sphere where z was on it: rounding may have made U a little shorter.
-        on_ball = (tf.norm(z, axis=1) >= radius * (1 - 1e-6)) & (distance > 0.99 * radius)
-        wanted = tf.where(on_ball, radius, tf.minimum(radius, distance))
-        scale = tf.math.divide_no_nan(wanted, distance)[:, tf.newaxis]
-        s, shift, distance = s * scale, shift * scale, wanted
-        by_group = tf.reshape(shift, tf.stack([columns, -1, components]))
-        value, gradient, _ = outer.evaluate(loss, outer_tensors, by_group)
-        r = tf.reshape(weights[..., tf.newaxis] * gradient, tf.shape(shift))
-        slope_length = tf.sqrt(tf.maximum(tf.reduce_sum(r * tf.matmul(r, gram_matrix), axis=1), 0))
-        total = tf.reduce_sum(weights * value, axis=1)
-        inner = tf.reduce_sum(r * shift, axis=1)
-        return tf.reshape(s, tf.shape(by_group)), total, inner, slope_length, distance
-
-    return measure
+    components, kept = basis.shape
+    groups = len(gram_matrix) // components
+    half = (gram_matrix.reshape(-1, components) @ basis).reshape(len(gram_matrix), groups * kept)
+    projected = (half.T.reshape(-1, components) @ basis).reshape(groups * kept, groups * kept)
+    noise = precision * max(float(projected.diagonal().max()), 1e-300)
+    factor, order, rank, _ = scipy.linalg.lapack.dpstrf(projected, tol=noise, lower=1)
+    factor, order = np.tril(factor)[:, :rank], order - 1
+    rows = np.empty_like(factor)
+    rows[order] = factor
+    matrix = basis @ rows.reshape(groups, kept, rank)
+    return matrix, factor[:rank], order[:rank]

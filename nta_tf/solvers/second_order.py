@@ -52,7 +52,7 @@ def concrete(solver, linear_map, loss):
     dtype = linear_map.dtype
     outer_spec = tf.TensorSpec([None, None, None], dtype)
     columns = descent.Columns(
-        tf.TensorSpec([None, None], dtype),
+        tf.TensorSpec([None, None], tf.float64),
         tf.TensorSpec([None], tf.float64),
         tf.TensorSpec([None, None], dtype),
         tf.TensorSpec([], tf.float64),

@@ -55,8 +55,8 @@ def sgd(
     >>> problem = nta.solvers.TaylorProblem(
     ...     nta.solvers.DenseMap(np.eye(2)[None]), np.zeros((1, 1, 2)), np.array([[0]]),
     ...     np.ones(1), np.zeros(2))
-    >>> nta.solvers.sgd(problem, radius=1.0, tolerance=1e-2).status.name
-    'ON_BALL'
+    >>> nta.solvers.sgd(problem, radius=1.0, tolerance=1e-2).status.solved
+    True
     """
     if not (learning_rate > 0 and batch_size >= 1 and check_every >= 1):
         raise ValueError(
@@ -69,7 +69,7 @@ def sgd(
     if start is not None:
         u = linear_map.flatten(problem.displacement(start)).numpy()
     columns = Columns(
-        tf.constant(problem.weights[np.newaxis], dtype),
+        tf.constant(problem.weights[np.newaxis], tf.float64),
         tf.constant([radius], tf.float64),
         tf.cast(u[np.newaxis], dtype),
         tf.constant(tolerance, tf.float64),
@@ -113,7 +113,10 @@ def concrete(linear_map, loss):
         "max_passes": spec([], tf.int32),
     }
     columns = Columns(
-        spec([1, None], dtype), spec([1], tf.float64), spec([1, None], dtype), spec([], tf.float64)
+        spec([1, None], tf.float64),
+        spec([1], tf.float64),
+        spec([1, None], dtype),
+        spec([], tf.float64),
     )
     outer_spec = spec([None, None, None], dtype)
     return _compiled(linear_map.rule, loss).get_concrete_function(
@@ -168,8 +171,10 @@ class _Stochastic:
         """F and its gradient over the groups that are given."""
         shift = self.rule.forward(tensors, u)
         value, gradient, _ = outer.evaluate(self.loss, outer_tensors, shift)
-        total = tf.reduce_sum(tf.cast(weights, tf.float64) * tf.cast(value, tf.float64))
-        return total, self.rule.adjoint(tensors, weights[..., tf.newaxis] * gradient)
+        total = tf.reduce_sum(weights * tf.cast(value, tf.float64))
+        gradient *= tf.cast(weights, gradient.dtype)[..., tf.newaxis]
+        slope = self.rule.adjoint(tensors, gradient)
+        return total, tf.ensure_shape(slope, (1, None))
 
     def one_pass(self, number, u):
         """One pass over a permutation of the groups; U and its mean over the steps."""

@@ -18,13 +18,10 @@ def gradient_tensor(model, inputs, kernel, example):
     """
     alone = [tf.constant(x[example : example + 1]) for x in inputs]
     components = int(np.prod(model.output_shape[1:]))
-    rows = []
-    for component in range(components):
-        with tf.GradientTape() as tape:
-            outputs = model(alone if len(alone) > 1 else alone[0], training=False)
-            output = tf.reshape(outputs, [-1])[component]
-        rows.append(tape.gradient(output, kernel.value).numpy())
-    return np.stack(rows)
+    with tf.GradientTape(persistent=True) as tape:
+        row = model(alone if len(alone) > 1 else alone[0], training=False)
+        each = [tf.reshape(row, [-1])[component] for component in range(components)]
+    return np.stack([tape.gradient(output, kernel.value).numpy() for output in each])
 
 
 def outputs(model, inputs):
