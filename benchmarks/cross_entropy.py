@@ -26,9 +26,9 @@ from nta_tf.solvers import DenseMap, TaylorProblem, minimize, minimize_prefixes,
 
 LAYER, BATCH, RATE = "conv2d_2", 128, 0.0005
 GAPS = (1e-2, 1e-3, 1e-4)
-LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+LEARNING_RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 BATCHES, MOST_PASSES = (1, 16), 2000
-SECONDS = 60.0  # after which a run of SGD counts as not having arrived
+SECONDS = 20.0  # after which a run of SGD counts as not having arrived
 
 
 def record_rounds(rounds, neurons, seed=0):

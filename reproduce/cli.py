@@ -56,7 +56,6 @@ def _train(options):
         dict(options.set),
         options.data_dir,
     )
-    keeps_weights = task.scales[options.scale].weights
     rows, start = [], time.perf_counter()
     for run in runs:
         seconds, start = time.perf_counter() - start, time.perf_counter()
@@ -73,7 +72,8 @@ def _train(options):
         if not sys.stdout.isatty():
             print(f"{run.directory}: {run.status}, {seconds:.0f} s", flush=True)
     _show(pd.DataFrame(rows))
-    print(f"next: python -m reproduce {'record' if keeps_weights else 'solve'} {options.out}")
+    stage = "record" if task.scales[options.scale].weights else "solve"
+    print(f"next: python -m reproduce {stage} {options.out}")
 
 
 def _record(options):

@@ -92,14 +92,16 @@ _AUTOENCODER = {
 
 _CONVOLUTIONS = ("conv2d_1", "conv2d_2", "conv2d_3")
 _MIXED = {"dtype_policy": "mixed_bfloat16"}
+_SAMPLED = nta.Protocol.preset("definition", schedule="1 an epoch", examples=8, **_MIXED)
+_QUICK_PROTOCOLS = (nta.Protocol.preset("figures", **_MIXED), _SAMPLED)
 _CONVNET_PROTOCOLS = (
     nta.Protocol.preset("figures", schedule="4 an epoch", **_MIXED),
-    nta.Protocol.preset("definition", schedule="1 an epoch", examples=8, **_MIXED),
+    _SAMPLED,
 )
 _LOSSLESS = 5085  # images of CIFAR-10 of which the originals were recovered
 
 _CONVNET = {
-    "quick": Scale("sample", 20, _CONVOLUTIONS, _CONVNET_PROTOCOLS, 1024, "4 an epoch", 5),
+    "quick": Scale("sample", 20, _CONVOLUTIONS, _QUICK_PROTOCOLS, 1024, "1 an epoch", 5),
     "medium": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, _LOSSLESS, "4 an epoch", 50),
     "paper": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, None, "4 an epoch", 50),
 }

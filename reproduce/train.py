@@ -37,8 +37,16 @@ def train(
 
     Yields:
         Each `nta.Run`, as it ends.
+
+    Raises:
+        ValueError: If the task has no such scale or data, or the scale no such protocol.
     """
     task = tasks.TASKS[task]
+    if scale not in task.scales or (data or task.data[0]) not in task.data:
+        raise ValueError(
+            f"The {task.name} has scales {list(task.scales)} and data {list(task.data)}. "
+            f"Received: scale={scale!r}, data={data!r}"
+        )
     chosen = task.scales[scale]
     recorded = tasks.protocols(chosen, protocols, options or {})
     dataset = nta.data.load(

@@ -170,7 +170,7 @@ def test_float32_matrices_have_certificates_in_float64(rng, size, solver):
         for radius in (0.5, 3.0):
             optimum = minimize(problem, radius, solver)
             check(problem, reference, optimum, radius)
-            assert optimum.gap <= 1.05e-3 * optimum.loss or optimum.loss < 1e-6
+            assert optimum.gap <= 1.05e-3 * optimum.loss or optimum.loss < 1e-4
 
 
 @pytest.mark.parametrize("averaging", [False, True])
@@ -236,9 +236,9 @@ def test_auto_follows_its_list():
             DenseMap(matrix), zeros, np.zeros((groups, 1), int), np.ones(groups), np.zeros(size)
         )
 
-    assert choose(problem(100, 400)) == "newton"
-    assert choose(problem(10, 1600)) == "reduced"
-    assert choose(problem(100, 1600)) == "newton_cg"
+    assert choose(problem(10, 1600), 1.0) == choose(problem(10, 1600)) == "reduced"
+    assert choose(problem(100, 1600)) == "newton"
+    assert choose(problem(100, 1600), 1.0) == choose(problem(100, 3000)) == "newton_cg"
 
 
 def test_wrong_input_ends_in_one_sentence(rng):

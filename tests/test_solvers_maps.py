@@ -131,7 +131,7 @@ def test_factored_problem_equals_dense(factored, rng, solver):
         expected = minimize(dense, radius, "newton", tolerance=1e-8)
         found = minimize(ours, radius, solver, tolerance=1e-8)
         assert found.loss == pytest.approx(expected.loss, rel=1e-7)
-        np.testing.assert_allclose(found.weights, expected.weights, atol=1e-3)
+        np.testing.assert_allclose(found.weights, expected.weights, atol=1e-2)
         assert found.weights.shape == shape
 
 

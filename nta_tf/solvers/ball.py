@@ -61,8 +61,8 @@ def solve_cholesky(hessian, slope, radius):
     """
     trace = tf.linalg.trace(hessian)
     length = tf.norm(slope)
-    # The smallest damping: what makes a singular H positive definite in float64.
-    least = 1e-15 * trace + 1e-300
+    # The smallest damping: what makes a singular H, even zero, positive definite in float64.
+    least = 1e-15 * tf.maximum(trace, length / radius) + 1e-300
 
     def solution(damping):
         shifted = tf.linalg.set_diag(hessian, tf.linalg.diag_part(hessian) + damping)

@@ -12,7 +12,7 @@ from nta_tf.solvers.reduction import Reduction
 from nta_tf.solvers.sgd import sgd
 
 SOLVERS = ("auto", "newton", "newton_cg", "reduced", "sgd")
-_DENSE_SIZE = 400
+_DENSE_SIZE = 2_000
 _REDUCED_ROWS = 8_000
 _MAX_ITERATIONS = 100
 
@@ -30,7 +30,7 @@ def minimize(
             `nta_tf.solvers.sgd` for its options), or `"auto"`; see `choose`.
         start: V to start from, in the shape of the weights. None is the centre.
         tolerance: Relative gap, gap / F, at which to stop.
-        max_iterations: Limit of the outer iterations; for `sgd` of passes over the groups.
+        max_iterations: Limit of the outer iterations (100 by default); for `sgd` of passes.
         seed: Seed of `sgd`; the other solvers draw nothing.
 
     Returns:
@@ -85,7 +85,8 @@ def minimize_prefixes(
         max_iterations: As for `minimize`.
         seed: As for `minimize`.
         start: As for `minimize`.
-        gram_matrix: K = A A^T for the solver `reduced`, where it is known already.
+        gram_matrix: K = A A^T of the first max(groups) groups, for the solver `reduced`, where
+            it is known already.
 
     Returns:
         A list with, for each N, a list with an `Optimum` for each radius.
@@ -106,34 +107,35 @@ def minimize_prefixes(
     """
     groups, radii = [int(count) for count in groups], [float(radius) for radius in radii]
     _check(problem, groups, radii, solver, tolerance)
-    solver = choose(problem) if solver == "auto" else solver
     max_iterations = _MAX_ITERATIONS if max_iterations is None else max_iterations
-    u = _start(problem, start)
-    if solver in ("newton", "sgd"):
-        by_radius = [
-            _one_after_another(problem, groups, radius, solver, u, tolerance, max_iterations, seed)
-            for radius in radii
-        ]
-        return [list(of_n) for of_n in zip(*by_radius)]
-    reduction = Reduction(problem, gram_matrix) if solver == "reduced" else None
-    by_radius = [
-        _at_once(problem, reduction, groups, radius, u, tolerance, max_iterations)
-        for radius in radii
-    ]
+    u, reduction, by_radius = _start(problem, start), None, []
+    for radius in radii:
+        chosen = choose(problem, radius) if solver == "auto" else solver
+        if chosen in ("newton", "sgd"):
+            options = (u, tolerance, max_iterations, seed)
+            by_radius.append(_one_after_another(problem, groups, radius, chosen, *options))
+            continue
+        if chosen == "reduced" and reduction is None:
+            reduction = Reduction(problem.prefix(max(groups)), gram_matrix)
+        own = reduction if chosen == "reduced" else None
+        by_radius.append(_at_once(problem, own, groups, radius, u, tolerance, max_iterations))
     return [list(of_n) for of_n in zip(*by_radius)]
 
 
-def choose(problem):
+def choose(problem, radius=math.inf):
     """The solver that `"auto"` stands for.
 
     The first that fits, with P weights and groups * p_L rows:
 
-    1. `newton` for a `DenseMap` with P <= 400: the Hessian is cheap to form;
-    2. `reduced` where rows <= 8,000 and P > 4 rows: one pass over A, and then small problems;
-    3. `newton_cg` otherwise.
+    1. `reduced` where rows <= 8,000 and P > 4 rows: one pass over A, then small problems;
+    2. `newton` for a `DenseMap` with P <= 2,000 without a ball: far from C the Hessian is too
+       ill-conditioned for products with it alone;
+    3. `newton_cg` otherwise: on balls it needs one to three iterations of some ten products,
+       and shares them among all prefixes.
 
     Args:
         problem: A `TaylorProblem`.
+        radius: D; `math.inf` for none.
 
     Returns:
         The name of a solver.
@@ -150,10 +152,10 @@ def choose(problem):
     """
     linear_map = problem.linear_map
     rows = linear_map.groups * linear_map.components
-    if linear_map.is_dense and linear_map.size <= _DENSE_SIZE:
-        return "newton"
     if rows <= _REDUCED_ROWS and linear_map.size > 4 * rows:
         return "reduced"
+    if linear_map.is_dense and linear_map.size <= _DENSE_SIZE and math.isinf(radius):
+        return "newton"
     return "newton_cg"
 
 
@@ -175,14 +177,14 @@ def _one_after_another(problem, groups, radius, solver, u, tolerance, max_iterat
 
 
 def _at_once(problem, reduction, groups, radius, u, tolerance, max_iterations):
-    last = problem.prefix(max(groups)) if reduction is None else reduction.problem
+    original = problem.prefix(max(groups))
+    solved = original if reduction is None else reduction.problem
+    u = u if reduction is None else reduction.coordinates(u)
+    columns = _columns(solved, groups, radius, u, tolerance)
+    summary = second_order.solve_columns("newton_cg", solved, columns, max_iterations)
     if reduction is not None:
-        u = reduction.coordinates(u)
-    columns = _columns(last, groups, radius, u, tolerance)
-    summary = second_order.solve_columns("newton_cg", last, columns, max_iterations)
-    if reduction is None:
-        return optima_of(last, columns, summary)
-    return optima_of(problem, columns, reduction.lift(summary))
+        summary = reduction.lift(summary)
+    return optima_of(original, columns, summary)
 
 
 def _columns(problem, groups, radius, u, tolerance):

@@ -50,7 +50,8 @@ class Optimum:
             radius D it is the Frank-Wolfe gap `<grad F(V), V - C> + D ||grad F(V)||`, which
             holds for every convex F. For a quadratic without a ball it is the quadratic's own,
             sum_i slope_i^2 / 4 curvature_i, and what directions that count as flat could
-            give up to twice the minimiser's distance.
+            give up to twice the minimiser's distance. For another loss without a ball it is
+            the Frank-Wolfe gap on the ball of twice the minimiser's distance.
         status: A `Status`.
         iterations: How many iterations the solver made; 0 for a closed form.
         rank: Number of directions in which the loss is curved above the cut-off, where

@@ -1,0 +1,110 @@
+"""The convnet's stages: train, record, solve, figures, on real digits."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from reproduce.cli import main
+
+_RUN = "rmsprop_0.0005_seed0"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A short run on the shipped digits, trained, recorded and solved by the command line."""
+    root = tmp_path_factory.mktemp("runs")
+    arguments = "--task convnet --scale quick --epochs 3 --optimizers rmsprop --out"
+    assert main(["train", *arguments.split(), str(root)]) == 0
+    assert main(["record", str(root), "--layers", "conv2d_1", "conv2d_2"]) == 0
+    assert main(["solve", str(root), "--neurons", "2", "--checkpoints", "3"]) == 0
+    return root
+
+
+def test_training_keeps_weights_and_accuracy_and_records_come_later(runs):
+    config = json.loads((runs / _RUN / "config.json").read_text())
+    assert set(config["records"]) == {"weights"}
+    assert config["dtype_policy"] == "mixed_bfloat16"
+    assert config["metadata"]["protocol"]["dtype_policy"] == "mixed_bfloat16"
+    losses = pd.read_csv(runs / _RUN / "results" / "losses.csv")
+    assert losses["accuracy"].between(0, 1).all()
+
+
+def test_every_optimum_on_the_ball_is_certified(runs):
+    regret = pd.read_csv(runs / _RUN / "results" / "regret.csv")
+    assert set(regret["record"]) == {"figures", "definition"}
+    assert {"conv2d_1", "conv2d_2", "network"} < set(regret["scope"])
+    assert regret["scope"].str.contains(":").sum() == 2 * 2 * 2 * 3
+    ball = regret[regret["radius"] < float("inf")]
+    assert (ball["gap"] <= 1e-3 * ball["taylor_optimum"]).all()
+    network = ball[ball["scope"] == "network"].set_index(["record", "round"])
+    layer = ball[ball["scope"] == "conv2d_2"].set_index(["record", "round"])
+    # What a layer can reach the network can reach, in a ball that is at least as large.
+    assert (network["taylor_optimum"] <= layer["taylor_optimum"] + layer["gap"]).all()
+
+
+def test_recording_again_changes_nothing_and_says_what_it_would_cost(runs, capsys):
+    before = (runs / _RUN / "progress.json").read_text()
+    assert main(["record", str(runs), "--layers", "conv2d_1", "conv2d_2"]) == 0
+    assert (runs / _RUN / "progress.json").read_text() == before
+    assert "record figures: 3 rounds" in capsys.readouterr().out
+
+
+def test_figures_and_saved_copy(runs, tmp_path):
+    assert (
+        main(
+            [
+                "solve",
+                str(runs / _RUN),
+                "--neurons",
+                "1",
+                "--checkpoints",
+                "2",
+                "--scopes",
+                "conv2d_1:3",
+                "conv2d_2:4",
+                "conv2d_2",
+                "--save",
+                str(tmp_path / "saved"),
+            ]
+        )
+        == 0
+    )
+    config = json.loads((tmp_path / "saved" / _RUN / "config.json").read_text())
+    assert {"figures", "definition"} < set(config["records"])
+    assert (
+        main(
+            [
+                "figures",
+                "3",
+                "4",
+                "6",
+                "--runs",
+                str(tmp_path / "saved"),
+                "--out",
+                str(tmp_path / "drawn"),
+            ]
+        )
+        == 0
+    )
+    drawn = {path.name for path in (tmp_path / "drawn").iterdir()}
+    assert {"figure_3_figures.png", "figure_4_figures.png", "figure_6.png"} <= drawn
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        ("train --task autoencoder --scale medium", "has scales.*'medium'"),
+        ("train --task autoencoder --data cifar10", "data.*'cifar10'"),
+        ("record {tmp}", "There is no run in"),
+        ("solve {runs} --scopes conv2d_9", "has layers.*'conv2d_9'"),
+    ],
+)
+def test_errors_are_one_sentence(arguments, sentence, runs, tmp_path, capsys):
+    import re
+
+    words = [word.format(tmp=tmp_path, runs=runs) for word in arguments.split()]
+    assert main(words) == 1
+    message = capsys.readouterr().err
+    assert re.search(sentence, message), message
+    assert message.startswith("error: ") and "Traceback" not in message
