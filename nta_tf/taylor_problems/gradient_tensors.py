@@ -13,6 +13,11 @@ from nta_tf.solvers import DenseMap, FactoredMap, JointMap, TaylorProblem
 from nta_tf.taylor_problems import scopes
 
 
+# Up to this size a map's G is held in float64: without a ball, float32 does not resolve the
+# flat directions along which the minimiser lies far away.
+_DOUBLE_BYTES = 2**31
+
+
 class RecordedRounds:
     """The rounds of one record of gradient tensors (`nta.TaylorRounds`).
 
@@ -96,7 +101,10 @@ class RecordedRounds:
         if not self._mean:  # every example is a group of its own
             outputs = outputs.reshape(-1, 1, outputs.shape[-1])
             targets = targets.reshape(-1, 1, targets.shape[-1])
-        maps = [self._map(layer, part) for layer, part in zip(layers, parts)]
+        numbers = sum(part.size for part in parts if not isinstance(part, tuple))
+        dense = not any(isinstance(part, tuple) for part in parts)
+        dtype = np.float64 if dense and 8 * numbers <= _DOUBLE_BYTES else np.float32
+        maps = [self._map(layer, part, dtype) for layer, part in zip(layers, parts)]
         joint = len(maps) > 1
         problem = TaylorProblem(
             JointMap(maps) if joint else maps[0],
@@ -123,13 +131,13 @@ class RecordedRounds:
                 moved.append(_product(part[groups], change.reshape(-1)))
         return np.concatenate(moved)
 
-    def _map(self, layer, scope):
+    def _map(self, layer, scope, dtype):
         if isinstance(scope, tuple):
             jacobian, layer_input = scope
             return FactoredMap(
                 jacobian, layer_input, self.kernel_shape(layer), *self._products(layer)
             )
-        return DenseMap(scope)
+        return DenseMap(scope.astype(dtype, copy=False))
 
     def _scope(self, layer, neurons=None):
         """G of every group, or (J, x) where factors are kept; neurons along a last axis."""
