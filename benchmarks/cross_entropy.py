@@ -1,12 +1,13 @@
 """How long do SGD, Newton and Newton-CG take to the Taylor optimum of a cross-entropy?
 
-    python -m benchmarks.cross_entropy [--rounds 400] [--neurons 2] [--radius D | inf]
+    python -m benchmarks.cross_entropy [--rounds 200] [--neurons 2] [--radius D | inf]
+    python -m benchmarks.cross_entropy --run runs/rmsprop_0.0005_seed0 --record figures
 
-The problems are neurons of the convnet's second layer, `batch_mean`, 128 examples a round: the
-convnet is trained on the shipped digits, and the mean gradient tensor of every second minibatch
-is recorded. Each solver is timed until its certificate says that the relative gap is at most
-1e-2, 1e-3 and 1e-4. SGD, the paper's solver, has the learning rate and the averaging that are
-best for it at each of these gaps, from a grid that is printed; compilation is not timed.
+The problems are neurons of the convnet's second layer, `batch_mean`, 128 examples a round: of
+a convnet that is trained on the shipped digits and recorded at every second step, or of a run
+that was recorded before. Each solver is timed until its certificate says that the relative gap is
+at most 1e-2, 1e-3 and 1e-4. SGD, the paper's solver, has the learning rate and the averaging that
+are best for it at each of these gaps, from a grid that is printed; compilation is not timed.
 """
 
 import argparse
@@ -16,70 +17,33 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 import nta_tf as nta
 from benchmarks.timing import machine, show
-from nta_tf.solvers import DenseMap, TaylorProblem, minimize, minimize_prefixes, sgd
+from nta_tf.solvers import minimize, minimize_prefixes, sgd
 
-LAYER, BATCH, RATE = "conv2d_2", 128, 0.0005
+LAYER, BATCH, RATE = "conv2d_2", 128, 0.0005  # the paper's rate, on which it learns at once
 GAPS = (1e-2, 1e-3, 1e-4)
 LEARNING_RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 BATCHES, MOST_PASSES = (1, 16), 2000
 SECONDS = 20.0  # after which a run of SGD counts as not having arrived
 
 
-def record_rounds(rounds, neurons, seed=0):
-    """Trains the convnet on the sample; mean G, kernels, logits and labels of the rounds."""
-    data = nta.data.load("sample")
-    labels = np.asarray(data.y, np.int64)
-    model = nta.models.convnet(data.x.shape[1:], seed=seed)
-    optimizer, generator = keras.optimizers.RMSprop(RATE), np.random.default_rng(seed)
-    kernel = model.get_layer(LAYER).kernel.value
-
-    @tf.function
-    def snapshot(x):
-        with tf.GradientTape(persistent=True) as tape:
-            outputs = model(x)
-            means = tf.unstack(tf.reduce_mean(outputs, axis=0))
-        rows = [tape.gradient(mean, kernel)[..., :neurons] for mean in means]
-        return tf.stack(rows), outputs
-
-    @tf.function
-    def step(x, y):
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(nta.losses.cross_entropy(model(x, training=True), y))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-
-    recorded = []
-    for number in range(2 * rounds):
-        chosen = generator.choice(len(data.x), BATCH, replace=False)
-        x, y = tf.constant(data.x[chosen]), tf.constant(labels[chosen])
-        if number % 2 == 0:
-            before = kernel.numpy()[..., :neurons]
-            recorded.append((*(part.numpy() for part in snapshot(x)), before, labels[chosen]))
-        step(x, y)
-    tensors, outputs, kernels, targets = map(np.stack, zip(*recorded))
-    return tensors, outputs.astype(np.float64), kernels.astype(np.float64), targets
-
-
-def problem_of(recorded, neuron):
-    """The `TaylorProblem` of a neuron, and the radius of its trajectory.
-
-    Replace this function to time problems from elsewhere, such as a record of `nta.train`.
-    """
-    tensors, outputs, kernels, targets = recorded
-    matrix = np.ascontiguousarray(tensors[..., neuron])
-    path = kernels[..., neuron]
-    centre = path.mean(axis=0)
-    radius = np.sqrt(((path - centre) ** 2).reshape(len(path), -1).sum(axis=1)).max()
-    moved = np.einsum("nkijc,nijc->nk", matrix, centre - path)
-    weights = np.full(len(outputs), 1 / BATCH)
-    at_centre = outputs + moved[:, np.newaxis]
-    return TaylorProblem(DenseMap(matrix), at_centre, targets, weights, centre), float(radius)
+def record_rounds(rounds):
+    """A convnet trained on the shipped digits, with a round at every second step."""
+    digits = nta.data.load("sample")
+    model = nta.models.convnet(digits.x.shape[1:], seed=0)
+    return nta.train(
+        model,
+        digits.x,
+        digits.y,
+        optimizer=nta.optimizers.get("rmsprop_keras", RATE),
+        loss="cross_entropy",
+        epochs=-(-2 * rounds // (len(digits.x) // BATCH)),
+        batch_size=BATCH,
+        recorders=[nta.TaylorRounds([LAYER], "batch_mean", "every 2 steps", name="figures")],
+    )
 
 
 def timed(function):
@@ -167,17 +131,20 @@ def prefixes(problem, radius):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=400)
+    parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--neurons", type=int, default=2)
     parser.add_argument("--radius", type=float, default=None, help="default: the trajectory's")
+    parser.add_argument("--run", help="directory of a recorded run, instead of training one")
+    parser.add_argument("--record", default="figures", help="name of its record")
     options = parser.parse_args()
     print(machine())
     print(f"SGD: learning rates {LEARNING_RATES}, batches {BATCHES}, with and without averaging")
-    recorded = record_rounds(options.rounds, options.neurons)
-    for neuron in range(options.neurons):
-        problem, own = problem_of(recorded, neuron)
+    run = nta.Run.open(options.run) if options.run else record_rounds(options.rounds)
+    recorded = nta.taylor_problems.RecordedRounds(run, options.record)
+    scope = nta.taylor_problems.Scope(LAYER, tuple(range(options.neurons)))
+    for name, (problem, own) in zip(scope.names, recorded.problems(scope)):
         radius = own if options.radius is None else options.radius
-        title = f"{LAYER}, neuron {neuron}, {options.rounds} rounds, radius {radius:.3g}"
+        title = f"{name}, {problem.linear_map.groups} groups, radius {radius:.3g}"
         for gap in GAPS:
             gap_table(problem, radius, gap, title)
         prefixes(problem, radius)

@@ -108,6 +108,7 @@ def _solve(options):
             options.scopes,
             options.records,
             options.checkpoints,
+            options.domains,
         )
         seconds = time.perf_counter() - start
         print(f"{written[0].parent}: {len(written)} tables, {seconds:.1f} s", flush=True)
@@ -232,6 +233,14 @@ def _add_solve(stages):
         "--checkpoints",
         type=int,
         help="at the end of how many epochs; default: all, or 20 where there is no closed form",
+    )
+    stage.add_argument(
+        "--domains",
+        nargs="+",
+        default=["ball", "free"],
+        choices=["ball", "free"],
+        help="over which V: the ball of Theorem 2, or all; single neurons only over the ball "
+        "unless 'free' is asked for alone; default: both",
     )
     stage.set_defaults(stage=_solve)
 

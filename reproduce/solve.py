@@ -11,7 +11,7 @@ import nta_tf as nta
 from reproduce import tables, tasks
 
 # Theorem 2's ball (None: the trajectory's own) and the paper's free least squares.
-RADII = (None, math.inf)
+DOMAINS = {"ball": None, "free": math.inf}
 
 
 def find_run_directories(root):
@@ -39,8 +39,19 @@ def find_run_directories(root):
     return found
 
 
-def solve(directory, progress=None, neurons=None, scopes=None, records=None, checkpoints=None):
+def solve(
+    directory,
+    progress=None,
+    neurons=None,
+    scopes=None,
+    records=None,
+    checkpoints=None,
+    domains=tuple(DOMAINS),
+):
     """Writes the tables of one run: losses, regret and growth exponents.
+
+    The regret table is written again after every scope; rows of other records, scopes and
+    domains that an earlier call found are kept, so that a long solving may be done in parts.
 
     Args:
         directory: A run directory.
@@ -50,6 +61,7 @@ def solve(directory, progress=None, neurons=None, scopes=None, records=None, che
         scopes: Scopes to solve, instead of all layers and those neurons.
         records: Names of records to solve. Defaults to all of them.
         checkpoints: At the end of how many epochs; see `nta.regret`.
+        domains: Over which V the optima are taken: `"ball"`, `"free"` or both.
 
     Returns:
         Paths of the written tables.
@@ -65,14 +77,30 @@ def solve(directory, progress=None, neurons=None, scopes=None, records=None, che
         if run.read(f"records/{record}/rounds").any()
         for scope in scopes or _scopes(run, record, neurons)
     ]
-    solved = [_regret(run, *pair, checkpoints) for pair in (progress or iter)(pairs)]
+    path = run.directory / "results" / "regret.csv"
     columns = ["record", "reduction", "scope", "radius"]
-    regret = pd.concat(solved) if solved else pd.DataFrame(columns=columns)
+    regret = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
+    for record, scope in (progress or iter)(pairs):
+        regret = _merged(regret, _regret(run, record, scope, checkpoints, domains))
+        run.save_table("regret", regret)
     return [
         run.save_table("losses", losses(run)),
         run.save_table("regret", regret),
         run.save_table("exponents", _exponents(regret)),
     ]
+
+
+def _merged(old, new):
+    """Both tables, without old rows of which the new one has record, scope and domain."""
+
+    def problems(table):
+        keys = zip(table["record"], table["scope"], table["radius"] < math.inf)
+        return pd.Series(list(keys), index=table.index, dtype=object)
+
+    if old.empty or new.empty:
+        return new if old.empty else old
+    kept = old[~problems(old).isin(set(problems(new)))]
+    return pd.concat([kept, new], ignore_index=True)
 
 
 def _scopes(run, record, neurons):
@@ -135,11 +163,12 @@ def losses(run):
     return table
 
 
-def _regret(run, record, scope, checkpoints):
-    single_neurons = isinstance(scope, tuple)
-    # Free minimisers of single neurons lie hundreds of diameters away and take minutes each.
-    radii = RADII[:1] if single_neurons else RADII
-    table = nta.regret(run, scope, record=record, radius=list(radii), checkpoints=checkpoints)
+def _regret(run, record, scope, checkpoints, domains):
+    radii = [DOMAINS[domain] for domain in domains]
+    if isinstance(scope, tuple) and "ball" in domains:
+        # Free minimisers of single neurons lie hundreds of diameters away and take minutes each.
+        radii = [DOMAINS["ball"]]
+    table = nta.regret(run, scope, record=record, radius=radii, checkpoints=checkpoints)
     if "scope" not in table:
         table.insert(0, "scope", scope if isinstance(scope, str) else "{}:{}".format(*scope))
     table.insert(0, "record", record)

@@ -12,8 +12,6 @@ from nta_tf.training import _compile_segment
 from tests import graphs
 
 BATCH = 8
-# Keras's cross-entropy on labels and the epoch's order are integers of 32 bits; the registry
-# of GPU kernels has none for these few ops on them, and TensorFlow keeps them in host memory.
 CONVNET = {"input_shape": (12, 12, 1), "filters": 4, "dense_units": 8}
 
 
@@ -40,8 +38,18 @@ def _check(concrete):
     assert graphs.without_gpu_kernel(concrete) == []
 
 
-@pytest.mark.parametrize("dtype_policy", [None, "mixed_bfloat16"])
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd", "adam_keras", "rmsprop_keras"])
+@pytest.mark.parametrize(
+    "optimizer, dtype_policy",
+    [
+        ("adam", None),
+        ("rmsprop", "mixed_bfloat16"),
+        pytest.param("adam", "mixed_bfloat16", marks=pytest.mark.slow),
+        pytest.param("rmsprop", None, marks=pytest.mark.slow),
+        pytest.param("sgd", None, marks=pytest.mark.slow),
+        pytest.param("adam_keras", None, marks=pytest.mark.slow),
+        pytest.param("rmsprop_keras", None, marks=pytest.mark.slow),
+    ],
+)
 def test_training_of_the_convnet(optimizer, dtype_policy):
     model = nta.models.convnet(seed=0, **CONVNET)
     _check(_segment(model, "cross_entropy", optimizer, dtype_policy))

@@ -12,7 +12,6 @@ from nta_tf.linearization import rules
 from nta_tf.solvers import DenseMap, FactoredMap, JointMap, TaylorProblem
 from nta_tf.taylor_problems import scopes
 
-
 # Up to this size a map's G is held in float64: without a ball, float32 does not resolve the
 # flat directions along which the minimiser lies far away.
 _DOUBLE_BYTES = 2**31
