@@ -27,7 +27,9 @@ test-gpu: .venv/.stamp
 	$(BIN)/python -m pytest -q -m gpu
 
 reproduce: .venv/.stamp
-	$(BIN)/python -m reproduce train --task autoencoder --scale quick --data sample --out $(QUICK)
+	$(BIN)/python -m reproduce train --task autoencoder --scale quick --data sample --out $(QUICK)/autoencoder
+	$(BIN)/python -m reproduce train --task convnet --scale quick --optimizers rmsprop adam sgd:0.1 --out $(QUICK)/convnet
+	$(BIN)/python -m reproduce record $(QUICK)/convnet
 	$(BIN)/python -m reproduce solve $(QUICK)
 	$(BIN)/python -m reproduce figures --runs $(QUICK) --out $(QUICK)/figures
 	$(BIN)/python -m reproduce

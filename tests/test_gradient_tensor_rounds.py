@@ -226,6 +226,28 @@ def test_a_resumed_recording_is_the_same(tmp_path):
         np.testing.assert_allclose(kept.read(name), run.read(name), rtol=1e-6, err_msg=name)
 
 
+def test_layer_1_and_the_network_of_the_autoencoder(sample):
+    """39,200 weights, and 44,000 together: too many for normal equations, not for solvers."""
+    digits = sample.x[:128].reshape(128, 784)
+    run = nta.train(
+        nta.models.autoencoder(seed=0),
+        digits,
+        digits,
+        optimizer=nta.optimizers.get("sgd", 1.0),
+        epochs=2,
+        batch_size=64,
+        recorders=[nta.TaylorRounds(None, schedule="1 an epoch", examples=1)],
+    )
+    optima = {}
+    for scope in ("dense_1", "dense_3", "network"):
+        table = nta.regret(run, scope, checkpoints=2)
+        assert (table["gap"] <= 1e-3 * table["taylor_optimum"]).all()
+        assert (table["taylor_optimum"] <= table["cumulative_loss"] * (1 + 1e-6)).all()
+        optima[scope] = table["taylor_optimum"].iloc[-1]
+    # The network's ball holds those of its layers.
+    assert optima["network"] <= min(optima["dense_1"], optima["dense_3"])
+
+
 class TestWrongInput:
     def test_biases(self):
         with pytest.raises(NotImplementedError, match="bias=True"):
