@@ -239,13 +239,13 @@ def test_layer_1_and_the_network_of_the_autoencoder(sample):
         recorders=[nta.TaylorRounds(None, schedule="1 an epoch", examples=1)],
     )
     optima = {}
-    for scope in ("dense_1", "dense_3", "network"):
-        table = nta.regret(run, scope, checkpoints=2)
+    for scope in ("dense_1", "network"):
+        table = nta.regret(run, scope, checkpoints=1)
         assert (table["gap"] <= 1e-3 * table["taylor_optimum"]).all()
         assert (table["taylor_optimum"] <= table["cumulative_loss"] * (1 + 1e-6)).all()
         optima[scope] = table["taylor_optimum"].iloc[-1]
-    # The network's ball holds those of its layers.
-    assert optima["network"] <= min(optima["dense_1"], optima["dense_3"])
+    # The network's ball holds that of its layer.
+    assert optima["network"] <= optima["dense_1"]
 
 
 class TestWrongInput:

@@ -100,9 +100,7 @@ class RecordedRounds:
         if not self._mean:  # every example is a group of its own
             outputs = outputs.reshape(-1, 1, outputs.shape[-1])
             targets = targets.reshape(-1, 1, targets.shape[-1])
-        numbers = sum(part.size for part in parts if not isinstance(part, tuple))
-        dense = not any(isinstance(part, tuple) for part in parts)
-        dtype = np.float64 if dense and 8 * numbers <= _DOUBLE_BYTES else np.float32
+        dtype = _precision(parts)
         maps = [self._map(layer, part, dtype) for layer, part in zip(layers, parts)]
         joint = len(maps) > 1
         problem = TaylorProblem(
@@ -132,7 +130,7 @@ class RecordedRounds:
 
     def _map(self, layer, scope, dtype):
         if isinstance(scope, tuple):
-            jacobian, layer_input = scope
+            jacobian, layer_input = (factor.astype(dtype, copy=False) for factor in scope)
             return FactoredMap(
                 jacobian, layer_input, self.kernel_shape(layer), *self._products(layer)
             )
@@ -185,6 +183,14 @@ class RecordedRounds:
         if epoch is not None:
             return self._run.read(f"{self._prefix}{name}", int(epoch))[: self.rounds[epoch]]
         return np.concatenate([self._read(name, epoch) for epoch in np.flatnonzero(self.rounds)])
+
+
+def _precision(parts):
+    """In which dtype maps are held: that of the record, or float64 where it fits."""
+    if any(isinstance(part, tuple) for part in parts):
+        return next(part[0].dtype for part in parts if isinstance(part, tuple))
+    fits = 8 * sum(part.size for part in parts) <= _DOUBLE_BYTES
+    return np.float64 if fits else parts[0].dtype
 
 
 def _product(tensors, change):
