@@ -19,15 +19,19 @@ def test_presets_are_what_the_design_says():
 
 def test_recorder_carries_the_protocol():
     protocol = nta.Protocol.preset("figures", dtype="float64", bias_in_scope=True)
-    config = protocol.recorder(["dense_3"]).config()
-    assert config == {
-        "kind": "taylor_rounds",
-        "layers": ["dense_3"],
-        "reduction": "batch_mean",
-        "schedule": "1 an epoch",
-        "bias": True,
-        "dtype": "float64",
-    }
+    recorder = protocol.recorder(["dense_3"])
+    assert (recorder.name, recorder.layers, recorder.reduction) == (
+        "figures",
+        ["dense_3"],
+        "batch_mean",
+    )
+    assert (str(recorder.schedule), recorder.bias, recorder.dtype) == (
+        "1 an epoch",
+        True,
+        "float64",
+    )
+    sampled = nta.Protocol.preset("definition", examples=8).recorder()
+    assert (sampled.examples, recorder.examples) == (8, None)
 
 
 def test_optimizer_variant():
