@@ -6,6 +6,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 # What a run's directory holds; `nta_tf.trace` owns the rest of it.
 CONFIG = "config.json"
+PROGRESS = "progress.json"
 LOSSES = "results/losses.csv"
 REGRET = "results/regret.csv"
 EXPONENTS = "results/exponents.csv"

@@ -277,6 +277,7 @@ def _read_run(root, directory):
     try:
         config = json.loads(path.read_text())
         config |= config.get("metadata", {})  # what `reproduce train` says of a run
+        config["records"] = config.get("records", {}) | _added_records(directory)
         task, optimizer = config["task"], config["optimizer"]
         label = optimizer_label(task, optimizer["name"], optimizer["learning_rate"])
         between = [part for part in directory.relative_to(root).parts[:-1] if part != task]
@@ -294,6 +295,13 @@ def _read_run(root, directory):
             f"{path} does not describe a run ({type(error).__name__}: {error}). Train the run "
             f"again with `python -m reproduce train`, or take the file away."
         ) from error
+
+
+def _added_records(directory):
+    """Configs of the records that were added to a run since; saved copies have none."""
+    path = directory / paths.PROGRESS
+    added = json.loads(path.read_text()).get("added", {}) if path.exists() else {}
+    return {name: record["config"] for name, record in added.items()}
 
 
 def _read(runs, name, columns, optional=()):

@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 
+from reproduce import tables
 from reproduce.cli import main
 
 _RUN = "rmsprop_0.0005_seed0"
@@ -28,6 +29,12 @@ def test_training_keeps_weights_and_accuracy_and_records_come_later(runs):
     assert config["metadata"]["protocol"]["dtype_policy"] == "mixed_bfloat16"
     losses = pd.read_csv(runs / _RUN / "results" / "losses.csv")
     assert losses["accuracy"].between(0, 1).all()
+
+
+def test_records_added_since_are_known_to_the_readers(runs):
+    records = tables.find_runs(runs)["config"].iloc[0]["records"]
+    assert records["figures"]["reduction"] == "batch_mean"
+    assert records["definition"]["examples"] == 8
 
 
 def test_every_optimum_on_the_ball_is_certified(runs):
