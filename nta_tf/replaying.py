@@ -55,8 +55,8 @@ def replay(run_or_directory, model, x, y, recorders, weights="weights", progress
     training = _training(run, model, len(inputs))
     for recorder in recorders:
         arrays = recorder.start(training)
-        done = run.add_record(recorder.name, recorder.config(), arrays)
         _check_steps(run, recorder, weights, training.steps_per_epoch)
+        done = run.add_record(recorder.name, recorder.config(), arrays)
         epochs = range(done, _whole_epochs(run))
         for epoch in tqdm(
             epochs, desc=recorder.name, disable=None if progress is None else not progress

@@ -3,6 +3,7 @@
 import abc
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -99,3 +100,28 @@ class Recorder(abc.ABC):
     @abc.abstractmethod
     def config(self):
         """What made the recording, as JSON-ready dictionary."""
+
+
+class ScheduledRecorder(Recorder):
+    """A recorder whose rounds are those of a schedule.
+
+    `start` must set `_training`.
+
+    Attributes:
+        schedule: A schedule of `nta.schedules`.
+    """
+
+    schedule = None
+
+    def steps(self, epoch):
+        training = self._training
+        return self.schedule.steps(epoch, training.steps_per_epoch, training.epochs)
+
+    def _most_rounds(self):
+        """Rounds of the fullest epoch."""
+        return max(len(self.steps(epoch)) for epoch in range(self._training.epochs))
+
+
+def padded(rows, count):
+    """Rows (rounds, ...) of an epoch, with zeros behind them up to `count` rounds."""
+    return np.pad(rows, [(0, count - len(rows))] + [(0, 0)] * (rows.ndim - 1))

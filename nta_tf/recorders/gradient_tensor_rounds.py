@@ -9,10 +9,10 @@ import tensorflow as tf
 from nta_tf import losses
 from nta_tf.linearization import methods
 from nta_tf.linearization.taps import TappedModel
-from nta_tf.recorders.base import ArraySpecification, Recorder
+from nta_tf.recorders.base import ArraySpecification, ScheduledRecorder, padded
 
 
-class GradientTensorRounds(Recorder):
+class GradientTensorRounds(ScheduledRecorder):
     """Keeps every recorded round: outputs, targets, W^n, and G_l or J_l and x_{l-1}.
 
     Of each layer the smaller form is kept, by `smallest_form`. Arguments are those of
@@ -43,13 +43,9 @@ class GradientTensorRounds(Recorder):
         self._tapped = TappedModel(training.model, self.layers)
         self.layers = list(self._tapped.taps)
         self.forms = {name: self._form(tap) for name, tap in self._tapped.taps.items()}
-        self._most = max(len(self.steps(epoch)) for epoch in range(training.epochs))
+        self._most = self._most_rounds()
         self._look = tf.function(self._look_at_round)
         return self._specifications()
-
-    def steps(self, epoch):
-        training = self._training
-        return self.schedule.steps(epoch, training.steps_per_epoch, training.epochs)
 
     def rounds_at_once(self):
         return 4  # snapshots of large networks are large
@@ -75,10 +71,8 @@ class GradientTensorRounds(Recorder):
         arrays = {"rounds": len(self._rows), "incurred": 0.0}
         if not self._rows:
             return arrays
-        missing = self._most - len(self._rows)
         for name in self._rows[0]:
-            rows = np.stack([row[name] for row in self._rows])
-            arrays[name] = np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
+            arrays[name] = padded(np.stack([row[name] for row in self._rows]), self._most)
         arrays["incurred"] = float(np.sum([row["losses"] for row in self._rows], dtype=np.float64))
         return arrays
 

@@ -6,13 +6,13 @@ import tensorflow as tf
 from nta_tf.linearization import chain as chains
 from nta_tf.linearization.taps import TappedModel
 from nta_tf.recorders import normal_equations as forms
-from nta_tf.recorders.base import ArraySpecification, Recorder, Rounds
+from nta_tf.recorders.base import ArraySpecification, Rounds, ScheduledRecorder, padded
 from nta_tf.recorders.linearized_rounds import LinearizedRounds
 
 _BLOCK_BYTES = 2**26
 
 
-class NormalEquationRounds(Recorder):
+class NormalEquationRounds(ScheduledRecorder):
     """Keeps the sums from which a quadratic Taylor loss is read at the end of any epoch.
 
     At every recorded round n the cumulative Taylor loss of each layer (Theorem 2), a
@@ -46,10 +46,6 @@ class NormalEquationRounds(Recorder):
         # XLA is faster but compiles every shape anew: it takes the full blocks.
         self._accumulate_full = tf.function(self._add, jit_compile=True)
         return self._specifications()
-
-    def steps(self, epoch):
-        training = self._training
-        return self.schedule.steps(epoch, training.steps_per_epoch, training.epochs)
 
     def rounds_at_once(self):
         """As many rounds as keep the largest tensor of a block below 64 MiB."""
@@ -95,7 +91,9 @@ class NormalEquationRounds(Recorder):
         for name, total in self._sums.items():
             arrays[name] = total.numpy()
         for name, parts in self._lists.items():
-            arrays[name] = self._filled(name, np.concatenate([part.numpy() for part in parts]))
+            rows = np.concatenate([part.numpy() for part in parts])
+            # An epoch with fewer rounds than the fullest one gets zero factors.
+            arrays[name] = padded(rows, self._kept[name].shape[0])
         last = self._scope_kernels(self._last, -1)
         for layer in self.layers:
             arrays[f"{layer}/first_kernel"] = self._first[layer].numpy()
@@ -169,10 +167,10 @@ class NormalEquationRounds(Recorder):
         if not mean:
             return forms.PerExample(*shape)
         rank = self._chain.layers[-1].kernel.shape[0] if linear else outputs
-        counts = [len(self.steps(epoch)) for epoch in range(self._training.epochs)]
+        most = self._most_rounds()
         size = width * layer.units
-        if max(counts) * rank * (size + rank) < size * (size + 1) // 2:
-            return forms.BatchMeanFactors(*shape, rank=rank, rounds=max(counts), dtype=self.dtype)
+        if most * rank * (size + rank) < size * (size + 1) // 2:
+            return forms.BatchMeanFactors(*shape, rank=rank, rounds=most, dtype=self.dtype)
         return forms.BatchMean(*shape)
 
     def _specifications(self):
@@ -196,11 +194,6 @@ class NormalEquationRounds(Recorder):
     def _is_by_round(self, name):
         layer, array = name.split("/")
         return array in self._forms[layer].by_round
-
-    def _filled(self, name, rows):
-        """Pads an epoch with fewer rounds than the fullest one with zero factors."""
-        missing = self._kept[name].shape[0] - len(rows)
-        return np.pad(rows, [(0, missing)] + [(0, 0)] * (rows.ndim - 1))
 
 
 def dense_chain_of(model):

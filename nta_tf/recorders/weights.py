@@ -3,10 +3,10 @@
 import numpy as np
 
 from nta_tf import schedules
-from nta_tf.recorders.base import ArraySpecification, Recorder
+from nta_tf.recorders.base import ArraySpecification, ScheduledRecorder, padded
 
 
-class WeightRounds(Recorder):
+class WeightRounds(ScheduledRecorder):
     """Records the weights W^n of a model at chosen rounds while it trains.
 
     The minibatch of a round is a function of the run's seed, so that weights are all that is
@@ -34,8 +34,7 @@ class WeightRounds(Recorder):
 
     def start(self, training):
         self._training = training
-        counts = [len(self.steps(epoch)) for epoch in range(training.epochs)]
-        self._most = max(counts)
+        self._most = self._most_rounds()
         arrays = {
             "rounds": ArraySpecification((), "int64"),
             "losses": ArraySpecification((self._most,), "float32"),
@@ -44,10 +43,6 @@ class WeightRounds(Recorder):
             shape = (self._most, *variable.shape)
             arrays[f"variables/{variable.path}"] = ArraySpecification(shape, variable.dtype)
         return arrays
-
-    def steps(self, epoch):
-        training = self._training
-        return self.schedule.steps(epoch, training.steps_per_epoch, training.epochs)
 
     def begin_epoch(self, epoch):
         self._rows = {}
@@ -58,13 +53,9 @@ class WeightRounds(Recorder):
             self._rows.setdefault(f"variables/{path}", []).append(values.numpy())
 
     def end_epoch(self):
-        arrays = {name: np.concatenate(parts) for name, parts in self._rows.items()}
-        recorded = len(arrays.get("losses", ()))
-        filled = {
-            name: np.concatenate([rows, np.zeros((self._most - recorded, *rows.shape[1:]))])
-            for name, rows in arrays.items()
-        }
-        return {"rounds": recorded, **filled}
+        rows = {name: np.concatenate(parts) for name, parts in self._rows.items()}
+        filled = {name: padded(row, self._most) for name, row in rows.items()}
+        return {"rounds": len(rows.get("losses", ())), **filled}
 
     def config(self):
         return {"kind": "weight_rounds", "schedule": str(self.schedule)}
