@@ -140,15 +140,16 @@ def _gradient_tensor_tables(run, record, scope, radii, checkpoints, progress, so
 
 def _optima(problem, groups, radii, solver, tolerance):
     """For each number of groups an `Optimum` for each radius."""
-    by_radius = []
-    for radius in radii:
-        aim = min(_AIM_ON_BALL, tolerance) if math.isfinite(radius) else tolerance / 2
-        found = minimize_prefixes(problem, groups, [radius], solver, aim)
-        by_radius.append([_accepted(optimum, problem, radius, tolerance) for (optimum,) in found])
-    return list(zip(*by_radius))
+    aims = [
+        min(_AIM_ON_BALL, tolerance) if math.isfinite(radius) else tolerance / 2 for radius in radii
+    ]
+    return [
+        [_accepted(*each, problem, tolerance) for each in zip(of_radii, radii)]
+        for of_radii in minimize_prefixes(problem, groups, radii, solver, aims)
+    ]
 
 
-def _accepted(optimum, problem, radius, tolerance):
+def _accepted(optimum, radius, problem, tolerance):
     """The optimum; one that missed the aim but not the tolerance counts as found."""
     unfinished = optimum.status in (Status.STALLED, Status.MAX_ITERATIONS)
     if not unfinished or not optimum.gap <= tolerance * optimum.loss:

@@ -81,7 +81,7 @@ def minimize_prefixes(
         groups: Increasing numbers N of groups.
         radii: Radii of the balls.
         solver: As for `minimize`.
-        tolerance: As for `minimize`.
+        tolerance: As for `minimize`; a list has one for each radius.
         max_iterations: As for `minimize`.
         seed: As for `minimize`.
         start: As for `minimize`.
@@ -106,10 +106,11 @@ def minimize_prefixes(
     [0.25, 0.75]
     """
     groups, radii = [int(count) for count in groups], [float(radius) for radius in radii]
-    _check(problem, groups, radii, solver, tolerance)
+    tolerances = np.broadcast_to(tolerance, len(radii)).tolist()
+    _check(problem, groups, radii, solver, tolerances)
     max_iterations = _MAX_ITERATIONS if max_iterations is None else max_iterations
     u, reduction, by_radius = _start(problem, start), None, []
-    for radius in radii:
+    for radius, tolerance in zip(radii, tolerances):
         chosen = choose(problem, radius) if solver == "auto" else solver
         if chosen in ("newton", "sgd"):
             options = (u, tolerance, max_iterations, seed)
@@ -215,13 +216,13 @@ def _start(problem, start):
     return problem.linear_map.flatten(problem.displacement(start)).numpy().astype(np.float64)
 
 
-def _check(problem, groups, radii, solver, tolerance):
+def _check(problem, groups, radii, solver, tolerances):
     if solver not in SOLVERS:
         raise ValueError(f"The solver must be one of {SOLVERS}. Received: solver={solver!r}")
-    if not tolerance > 0 or any(not radius >= 0 for radius in radii):
+    if any(not each > 0 for each in tolerances) or any(not radius >= 0 for radius in radii):
         raise ValueError(
             "The tolerance must be positive and radii must not be negative. "
-            f"Received: tolerance={tolerance}, radii={list(radii)}"
+            f"Received: tolerance={tolerances}, radii={list(radii)}"
         )
     total = problem.linear_map.groups
     if not len(groups) or any(not 1 <= count <= total for count in groups):
