@@ -5,6 +5,7 @@ This module is the whole public surface of the library; see README.md for a tour
 
 from nta_tf import (
     data,
+    exploration,
     linearization,
     losses,
     models,
@@ -35,6 +36,7 @@ __all__ = [
     "TaylorRounds",
     "WeightRounds",
     "data",
+    "exploration",
     "growth_exponent",
     "linearization",
     "linearize",

@@ -5,7 +5,6 @@ linearise, its preactivation and its activation are computed, with the layer's o
 variables; every other layer is called as it is.
 """
 
-import contextlib
 import dataclasses
 import math
 
@@ -13,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from nta_tf.linearization import rules
-from nta_tf.linearization.graph import Graph
+from nta_tf.linearization.opened import OpenedModel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Tap:
     preactivation: object
 
 
-class TappedModel:
+class TappedModel(OpenedModel):
     """A Keras model with the preactivations of its layers in the open.
 
     Layers carry their own names, also inside nested models. Where two layers share a name,
@@ -47,11 +46,7 @@ class TappedModel:
 
     Attributes:
         taps: `Tap` of each tapped layer by name, from the input to the output.
-        calls: Every `LayerCall` of the graph, nested models opened, in order.
-        inputs: The symbolic inputs.
-        output: The symbolic output.
-        input_names: What the inputs are called in a dictionary of inputs.
-        variables: All weights of the model.
+        others: Those of `OpenedModel`.
 
     Raises:
         ValueError: If the model is no graph, a layer is unknown, or is used twice.
@@ -59,15 +54,7 @@ class TappedModel:
     """
 
     def __init__(self, model, layers=None):
-        self._graph = Graph(model)
-        self.calls = self._graph.calls
-        self.inputs = self._graph.inputs
-        self.output = self._graph.output
-        # Keras flattens dictionaries in the order of their sorted keys.
-        structure = getattr(model, "input", None)
-        by_key = sorted(structure) if isinstance(structure, dict) else None
-        self.input_names = by_key or [symbol.name for symbol in model.inputs]
-        self.variables = list(model.weights)
+        super().__init__(model)
         wanted = _wanted_calls(model, self.calls, layers)
         self.taps = {
             name: Tap(call.layer, rules.rule_of(call.layer), call.inputs[0], call.output)
@@ -107,53 +94,15 @@ class TappedModel:
             preactivations[name] = preactivation
             return call.layer.activation(preactivation)
 
-        outputs = self._run(inputs, evaluate, weights)
+        outputs = self.run(inputs, evaluate, weights)
         if outputs.shape.rank != 2:
             components = math.prod(outputs.shape[1:])
             outputs = tf.reshape(outputs, (tf.shape(outputs)[0], components))
         return outputs, layer_inputs, preactivations
 
-    def values(self, inputs):
-        """What every call of the graph returns, as pairs (LayerCall, output), in order."""
-        pairs = []
-
-        def evaluate(call, args, kwargs):
-            pairs.append((call, call.layer(*args, **kwargs)))
-            return pairs[-1][1]
-
-        self._run(inputs, evaluate, None)
-        return pairs
-
-    def snapshot(self):
-        """Copies of all weights as they are now, in the order of `variables`."""
-        return [tf.identity(variable.value) for variable in self.variables]
-
     def name_at(self, call):
         """Name of the tap at a call of the graph, or None."""
         return self._names.get(id(call))
-
-    def _run(self, inputs, evaluate, weights):
-        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-        scope = contextlib.nullcontext()
-        if weights is not None:
-            scope = keras.StatelessScope(state_mapping=self._mapping(weights))
-        with scope:
-            return _Inference(lambda tensors: self._graph.run(tensors, evaluate))(
-                inputs, training=False
-            )
-
-    def _mapping(self, weights):
-        if not isinstance(weights, dict):
-            return list(zip(self.variables, weights, strict=True))
-        paths = [variable.path for variable in self.variables]
-        unclear = [path for path in weights if paths.count(path) != 1]
-        if unclear:
-            raise ValueError(
-                "Weights must be given by variable.path, each the path of one variable of "
-                f"the model; its paths are {paths}. Received: {unclear}; where layers of "
-                "nested models share a name, give a list of tensors like `variables`."
-            )
-        return [(self.variables[paths.index(path)], value) for path, value in weights.items()]
 
 
 class _Preactivation(keras.layers.Layer):
@@ -173,18 +122,6 @@ class _Preactivation(keras.layers.Layer):
         if self.layer.use_bias:
             preactivation = keras.ops.add(preactivation, self.layer.bias)
         return preactivation
-
-
-class _Inference(keras.layers.Layer):
-    """Calls a function in inference mode, as Keras calls the layers of a model."""
-
-    def __init__(self, function):
-        super().__init__(name="inference", autocast=False)
-        self.function = function
-        self.built = True
-
-    def call(self, inputs, training=None):
-        return self.function(inputs)
 
 
 def _wanted_calls(model, calls, layers):
