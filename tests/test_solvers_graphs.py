@@ -22,9 +22,8 @@ def kernel_gradient(inputs, weighted):
 
 def maps(dtype):
     dense = DenseMap(np.ones((2, 3, 4), dtype))
-    factored = FactoredMap(
-        np.ones((2, 3, 4), dtype), np.ones((2, 5), dtype), (5, 4), linear, kernel_gradient
-    )
+    factors = np.ones((2, 3, 4), dtype), np.ones((2, 5), dtype)
+    factored = FactoredMap(*factors, (5, 4), linear, kernel_gradient, gram=None)
     return {"dense": dense, "factored": factored, "joint": JointMap([dense, factored])}
 
 

@@ -44,22 +44,41 @@ def conv_kernel_gradient(inputs, weighted):
     )
 
 
-def dense_factors(rng):
-    jacobian = rng.normal(size=(GROUPS, COMPONENTS, 4))
-    inputs = rng.normal(size=(GROUPS, 5))
-    matrix = np.einsum("gka,gj->gkja", jacobian, inputs)
-    return jacobian, inputs, (5, 4), dense_linear, dense_kernel_gradient, matrix
+def dense_tensors(jacobian, inputs):
+    return np.einsum("gka,gj->gkja", jacobian, inputs)
 
 
-def conv_factors(rng):
-    jacobian = rng.normal(size=(GROUPS, COMPONENTS, 4, 5, 2))
-    inputs = rng.normal(size=(GROUPS, 4, 5, 3))
+def conv_tensors(jacobian, inputs):
     patches = tf.image.extract_patches(
         inputs, [1, 3, 3, 1], [1, 1, 1, 1], [1, 1, 1, 1], "SAME"
     ).numpy()
-    patches = patches.reshape(GROUPS, 4, 5, 3, 3, 3)
-    matrix = np.einsum("gkhwo,ghwabc->gkabco", jacobian, patches)
-    return jacobian, inputs, (3, 3, 3, 2), conv_linear, conv_kernel_gradient, matrix
+    patches = patches.reshape(*inputs.shape[:3], 3, 3, 3)
+    return np.einsum("gkhwo,ghwabc->gkabco", jacobian, patches)
+
+
+def dense_gram(jacobian, inputs):
+    return row_products(dense_tensors(jacobian, inputs))
+
+
+def conv_gram(jacobian, inputs):
+    return row_products(conv_tensors(jacobian, inputs))
+
+
+def row_products(tensors):
+    rows = tensors.reshape(len(tensors) * COMPONENTS, -1)
+    return rows @ rows.T
+
+
+def dense_factors(rng):
+    factors = rng.normal(size=(GROUPS, COMPONENTS, 4)), rng.normal(size=(GROUPS, 5))
+    products = dense_linear, dense_kernel_gradient, dense_gram
+    return *factors, (5, 4), *products, dense_tensors(*factors)
+
+
+def conv_factors(rng):
+    factors = rng.normal(size=(GROUPS, COMPONENTS, 4, 5, 2)), rng.normal(size=(GROUPS, 4, 5, 3))
+    products = conv_linear, conv_kernel_gradient, conv_gram
+    return *factors, (3, 3, 3, 2), *products, conv_tensors(*factors)
 
 
 FACTORS = {"dense": dense_factors, "conv": conv_factors}
@@ -106,16 +125,12 @@ def test_chunks_of_a_dense_map_in_another_precision(rng, monkeypatch):
     np.testing.assert_allclose(slope, np.einsum("gkp,cgk->cp", matrix.astype(float), r))
 
 
-def test_gram_matrix(factored, monkeypatch):
-    from nta_tf.solvers import maps
-
+def test_gram_matrix(factored):
     factored, matrix = factored
-    monkeypatch.setattr(maps, "_CHUNK_BYTES", 4 * matrix[0].size // 2)  # chunks of two groups
-    monkeypatch.setattr(maps, "_GRAM_WIDTH", 8)
-    rows = matrix.reshape(GROUPS * COMPONENTS, -1)
+    expected = row_products(matrix)
     for linear_map in (factored, DenseMap(matrix), JointMap([factored, DenseMap(matrix)])):
         twice = 2 if linear_map.is_joint else 1
-        np.testing.assert_allclose(gram(linear_map), twice * rows @ rows.T, atol=1e-10)
+        np.testing.assert_allclose(gram(linear_map), twice * expected, atol=1e-10)
 
 
 @pytest.mark.parametrize("solver", ["newton_cg", "reduced"])
@@ -181,7 +196,7 @@ def test_rank_is_found(rng):
 
 def test_known_gram_matrix_is_used(rng):
     problem, _ = taylor_problems.problem(rng, "wide")
-    known = gram(problem.linear_map).numpy()
+    known = gram(problem.linear_map)
     ours = minimize_prefixes(problem, [2, 4], [0.5], "reduced", gram_matrix=known)
     own = minimize_prefixes(problem, [2, 4], [0.5], "reduced")
     assert [of[0].loss for of in ours] == [of[0].loss for of in own]

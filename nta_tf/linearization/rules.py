@@ -9,14 +9,18 @@ Where it only adds to its parent, say so: `rules.RULES[MyDense] = rules.DenseRul
 """
 
 import abc
+import math
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from nta_tf import grams
+
 # Up to so many units the outer product of J and x is cheaper as a matrix product on CPUs:
 # broadcasting takes 2 to 3 times as long as the multiplications by zero.
 _NARROW = 64
+_BLOCK_BYTES = 2**29  # what a block of G's columns may occupy, and what makes it
 
 
 class Rule(abc.ABC):
@@ -91,19 +95,53 @@ class Rule(abc.ABC):
         total = tf.map_fn(lambda m: self.kernel_gradient(layer, layer_input, m), by_component)
         return total / tf.cast(tf.shape(jacobian)[0], total.dtype)
 
-    def sizes(self, layer, layer_input, jacobian):
-        """Numbers of elements an example takes: of G_l, and of its factors J_l and x_{l-1}.
+    def columns(self, layer, jacobian, layer_input, neurons):
+        """G of several neurons at once: those columns of G as a matrix.
 
         Args:
             layer: The layer.
-            layer_input: x_{l-1}, or anything of its shape.
-            jacobian: J_l, or anything of its shape.
+            jacobian: J_l, (B, p_L, *preactivation.shape[1:]).
+            layer_input: x_{l-1}, (B, ...).
+            neurons: Indices of the neurons.
 
         Returns:
-            A pair of integers.
+            Tensor (B, p_L, weights of these neurons): neuron after neuron, but for grouped
+            convolutions, whose neurons come group by group.
         """
-        dense = jacobian.shape[1] * int(np.prod(layer.kernel.shape))
-        return dense, int(np.prod(jacobian.shape[1:]) + np.prod(layer_input.shape[1:]))
+        tensors = [self.gradient_tensor(layer, jacobian, layer_input, one) for one in neurons]
+        lead = tf.shape(jacobian)[:2]
+        return tf.concat([tf.reshape(one, (*lead, -1)) for one in tensors], axis=-1)
+
+    def gram(self, layer, jacobian, layer_input):
+        """K = G G^T over rows (example, component): all that a problem of few rows needs of G.
+
+        G is never held: its columns are made for some neurons at a time.
+
+        Args:
+            layer: The layer.
+            jacobian: J_l, (B, p_L, *preactivation.shape[1:]).
+            layer_input: x_{l-1}, (B, ...).
+
+        Returns:
+            NumPy array (B p_L, B p_L), float64; products are in the dtype of J_l.
+        """
+        examples, components, *positions = jacobian.shape[:-1]
+        weights = math.prod(layer.kernel.shape[:-1])
+        size = jacobian.dtype.size * weights
+        at_once = max(1, _BLOCK_BYTES // (size * examples * components))
+        # What the neurons see at all positions is made for some examples at a time.
+        chunk = max(1, _BLOCK_BYTES // (size * math.prod(positions)))
+
+        def block(neurons):
+            parts = [
+                self.columns(layer, jacobian[low : low + chunk], layer_input[low:][:chunk], neurons)
+                for low in range(0, examples, chunk)
+            ]
+            return tf.reshape(tf.concat(parts, axis=0), (examples * components, -1))
+
+        count = self.neurons(layer)
+        starts = range(0, count, at_once)
+        return grams.gram(block(range(low, min(low + at_once, count))) for low in starts)
 
 
 class DenseRule(Rule):
@@ -125,6 +163,16 @@ class DenseRule(Rule):
         if neuron is not None:
             return tf.matmul(jacobian[..., neuron], layer_input)
         return tf.einsum("bkta,btj->bkja", jacobian, layer_input)
+
+    def gram(self, layer, jacobian, layer_input):
+        if layer_input.shape.rank > 2:
+            return super().gram(layer, jacobian, layer_input)
+        # <J (x) x, J' (x) x'> = <J, J'> <x, x'>
+        of_jacobian = grams.gram([tf.reshape(jacobian, (-1, jacobian.shape[-1]))])
+        of_input = grams.gram([layer_input])
+        tiles = of_jacobian.reshape(len(of_input), -1, len(of_input), jacobian.shape[1])
+        tiles *= of_input[:, np.newaxis, :, np.newaxis]
+        return of_jacobian
 
     def mean_gradient_tensor(self, layer, jacobian, layer_input):
         jacobian, layer_input = _as_positions(jacobian, layer_input)
@@ -169,10 +217,7 @@ class Conv2DRule(Rule):
     def gradient_tensor(self, layer, jacobian, layer_input, neuron=None):
         batch, components = tf.shape(jacobian)[0], tf.shape(jacobian)[1]
         if neuron is not None:
-            group = neuron // (layer.filters // layer.groups)
-            patches = self._patches(layer, self._channels(layer, layer_input, group))
-            rows = tf.reshape(jacobian[..., neuron], (batch, components, -1))
-            tensor = tf.matmul(rows, patches)
+            tensor = self.columns(layer, jacobian, layer_input, [neuron])
             return tf.reshape(tensor, (batch, components, *layer.kernel.shape[:-1]))
         flat = tf.reshape(jacobian, (batch, components, -1, layer.filters))
         tensors = []
@@ -181,6 +226,17 @@ class Conv2DRule(Rule):
             tensors.append(tf.matmul(patches[:, tf.newaxis], rows, transpose_a=True))
         tensor = tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis=-1)
         return tf.reshape(tensor, (batch, components, *layer.kernel.shape))
+
+    def columns(self, layer, jacobian, layer_input, neurons):
+        batch, components = tf.shape(jacobian)[0], tf.shape(jacobian)[1]
+        neurons, columns = np.asarray(neurons), []
+        for group, places in self._groups(layer, neurons):
+            own = neurons if places is None else neurons[places]
+            patches = self._patches(layer, self._channels(layer, layer_input, group))
+            rows = tf.einsum("bkhwa->bkahw", tf.gather(jacobian, own, axis=-1))
+            rows = tf.reshape(rows, (batch, -1, tf.shape(patches)[1]))
+            columns.append(tf.reshape(tf.matmul(rows, patches), (batch, components, -1)))
+        return columns[0] if len(columns) == 1 else tf.concat(columns, axis=-1)
 
     def _groups(self, layer, neurons):
         """For each group its number and where its neurons lie in `neurons`; None is all."""

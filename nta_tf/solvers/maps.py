@@ -11,12 +11,14 @@ or one prefix: A is read once for all of them, and reading A is what costs time.
 
 import dataclasses
 import functools
+import operator
 
 import numpy as np
 import tensorflow as tf
 
+from nta_tf import grams
+
 _CHUNK_BYTES = 2**28  # what a chunk of groups may occupy
-_GRAM_WIDTH = 4096  # weights whose products are summed in the dtype of the map
 
 
 class LinearMap:
@@ -115,9 +117,9 @@ class DenseMap(LinearMap):
 class FactoredMap(LinearMap):
     """A map whose G_l = J_l (x) x_{l-1} is never formed: for layers, with one group an example.
 
-    `A U` is `linear_map(x, U)` contracted with J; `A^T r` is `kernel_gradient` of r^T J. Both
+    `A U` is `linear_map(x, U)` contracted with J; `A^T r` is `kernel_gradient` of r^T J. The
     callables should be the same objects for all problems of a layer: solvers are compiled
-    for each pair. Groups are taken in chunks, so that memory stays bounded.
+    for each set of them. Groups are taken in chunks, so that memory stays bounded.
 
     Args:
         jacobian: J_l, (groups, p_L, *preactivation).
@@ -128,10 +130,12 @@ class FactoredMap(LinearMap):
         kernel_gradient: Function of (inputs, M), M of the shape of the preactivations, that
             returns the gradient of <linear_map(inputs, V), M> with respect to V: kernel
             shape, summed over groups.
+        gram: Function of (jacobian, inputs) that returns G G^T over rows (group, component), in
+            NumPy and float64. Only the solver `reduced` asks for it.
         chunk: Groups that are computed with at once; the default keeps them to 256 MiB.
     """
 
-    def __init__(self, jacobian, inputs, shape, linear_map, kernel_gradient, chunk=None):
+    def __init__(self, jacobian, inputs, shape, linear_map, kernel_gradient, gram, chunk=None):
         jacobian = as_floats(jacobian)
         inputs = tf.cast(inputs, jacobian.dtype)
         groups, components = jacobian.shape[:2]
@@ -142,7 +146,7 @@ class FactoredMap(LinearMap):
             )
         per_group = int(np.prod(jacobian.shape[1:])) + int(np.prod(inputs.shape[1:]))
         chunk = chunk or _CHUNK_BYTES // (8 * per_group) + 1
-        rule = _Factored(linear_map, kernel_gradient, tuple(shape), int(chunk))
+        rule = _Factored(linear_map, kernel_gradient, gram, tuple(shape), int(chunk))
         tensors = (jacobian, inputs)
         super().__init__(rule, tensors, [tuple(shape)], groups, components, jacobian.dtype)
 
@@ -210,19 +214,9 @@ class _Dense:
         return tf.matmul(rows, curved, transpose_a=True)
 
     def gram(self, tensors):
-        """A A^T, float64, summed over blocks of weights."""
+        """A A^T, NumPy, float64."""
         (matrix,) = tensors
-        rows = tf.reshape(matrix, (-1, matrix.shape[2]))
-        return self._product(rows, rows)
-
-    @staticmethod
-    def _product(rows, columns):
-        total = tf.zeros((rows.shape[0], columns.shape[0]), tf.float64)
-        for low in range(0, rows.shape[1], _GRAM_WIDTH):
-            part = slice(low, low + _GRAM_WIDTH)
-            product = tf.matmul(rows[:, part], columns[:, part], transpose_b=True)
-            total += tf.cast(product, tf.float64)
-        return total
+        return grams.gram([tf.reshape(matrix, (-1, matrix.shape[2]))])
 
     @staticmethod
     def _chunk(matrix):
@@ -234,6 +228,7 @@ class _Dense:
 class _Factored:
     linear_map: object
     kernel_gradient: object
+    gram_matrix: object
     shape: tuple
     chunk: int
 
@@ -255,34 +250,7 @@ class _Factored:
         return _sum(part, tensors, shift, size, self.chunk)
 
     def gram(self, tensors):
-        """A A^T, float64, from rows that are made chunk by chunk, more than once."""
-        groups, components = tensors[0].shape[:2]
-        per_group = 4 * components * int(np.prod(self.shape))
-        chunk = max(1, 4 * _CHUNK_BYTES // per_group)
-        starts = range(0, groups, chunk)
-        total = np.zeros((groups * components,) * 2)
-        for low in starts:
-            rows = self.rows([part[low : low + chunk] for part in tensors])
-            for other in starts[: low // chunk + 1]:
-                columns = rows
-                if other != low:
-                    columns = self.rows([part[other : other + chunk] for part in tensors])
-                block = _Dense._product(rows, columns).numpy()
-                at = slice(low * components, low * components + len(block))
-                across = slice(other * components, other * components + block.shape[1])
-                total[at, across], total[across, at] = block, block.T
-        return tf.constant(total)
-
-    def rows(self, tensors):
-        """G of the groups, (groups * p_L, P): the adjoint, example by example."""
-        jacobian, inputs = tensors
-        components = jacobian.shape[1]
-        one = tf.eye(components, dtype=jacobian.dtype)[:, tf.newaxis]
-        rows = [
-            apply(self)[1]((jacobian[g : g + 1], inputs[g : g + 1]), one)
-            for g in range(jacobian.shape[0])
-        ]
-        return tf.concat(rows, axis=0)
+        return self.gram_matrix(*tensors)
 
     def signature(self, tensors):
         return tuple(tf.TensorSpec([None, *part.shape[1:]], part.dtype) for part in tensors)
@@ -317,7 +285,8 @@ class _Joint:
         return tf.concat(parts, axis=1)
 
     def gram(self, tensors):
-        return tf.add_n([rule.gram(of) for rule, of in zip(self.rules, tensors)])
+        parts = (rule.gram(of) for rule, of in zip(self.rules, tensors))
+        return functools.reduce(operator.iadd, parts)  # in place: a Gram matrix is large
 
     def signature(self, tensors):
         return tuple(rule.signature(of) for rule, of in zip(self.rules, tensors))

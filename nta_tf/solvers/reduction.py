@@ -28,16 +28,16 @@ def gram(linear_map):
     Products are made in the dtype of the map.
 
     Args:
-        linear_map: A `LinearMap`. Rows of a `FactoredMap` are made chunk by chunk.
+        linear_map: A `LinearMap`; A of a `FactoredMap` is never held as a whole.
 
     Returns:
-        (groups * p_L, groups * p_L), float64.
+        NumPy array (groups * p_L, groups * p_L), float64.
 
     Example:
 
     >>> import numpy as np
     >>> import nta_tf as nta
-    >>> nta.solvers.gram(nta.solvers.DenseMap(np.eye(2)[None])).numpy()
+    >>> nta.solvers.gram(nta.solvers.DenseMap(np.eye(2)[None]))
     array([[1., 0.], [0., 1.]])
     """
     return linear_map.rule.gram(linear_map.tensors)
@@ -63,10 +63,9 @@ class Reduction:
                 f"Received: shape {tuple(gram_matrix.shape)}"
             )
         self.original = original
-        self._gram = tf.cast(gram_matrix, tf.float64)
         self._basis = _directions(original.loss, linear_map.components)
         matrix, self._factor, self._pivots = _factorise(
-            self._gram.numpy(), self._basis, _PRECISION[linear_map.dtype]
+            np.asarray(gram_matrix, np.float64), self._basis, _PRECISION[linear_map.dtype]
         )
         self.problem = TaylorProblem(
             DenseMap(tf.cast(matrix, linear_map.dtype)),

@@ -215,7 +215,7 @@ def _layer(config):
 
 @functools.lru_cache(maxsize=None)
 def _products(config):
-    """The two products of a `FactoredMap`; the same objects for the same layer."""
+    """The products of a `FactoredMap`; the same objects for the same layer."""
     layer, rule = _layer(config)
 
     def linear_map(inputs, kernel):
@@ -224,4 +224,7 @@ def _products(config):
     def kernel_gradient(inputs, weighted):
         return rule.kernel_gradient(layer, inputs, weighted)
 
-    return linear_map, kernel_gradient
+    def gram(jacobian, inputs):
+        return rule.gram(layer, jacobian, inputs)
+
+    return linear_map, kernel_gradient, gram
