@@ -20,13 +20,14 @@ from nta_tf import (
 from nta_tf.growth import GrowthExponent, growth_exponent
 from nta_tf.linearization import Linearization, linearize, taylor_loss
 from nta_tf.protocol import Protocol
-from nta_tf.recorders import Recorder, TaylorRounds, WeightRounds
+from nta_tf.recorders import ActivationRounds, Recorder, TaylorRounds, WeightRounds
 from nta_tf.regret import regret
 from nta_tf.replaying import replay, replay_cost
 from nta_tf.trace import Run, RunDirectoryError
 from nta_tf.training import train
 
 __all__ = [
+    "ActivationRounds",
     "GrowthExponent",
     "Linearization",
     "Protocol",

@@ -1,10 +1,34 @@
 """Exploration of activation configurations (section 3 of the paper)."""
 
+from nta_tf.exploration.configurations import Configurations
 from nta_tf.exploration.gradients import (
     example_gradients,
     rms_normalized_gradient,
     signed_gradient,
 )
-from nta_tf.exploration.rectifiers import Rectifiers
+from nta_tf.exploration.measures import (
+    FLOOR,
+    log_volume,
+    minimum_hamming,
+    ranks,
+    singular_values,
+    switches,
+    volumes,
+)
+from nta_tf.exploration.rectifiers import Rectifiers, chosen_units
 
-__all__ = ["Rectifiers", "example_gradients", "rms_normalized_gradient", "signed_gradient"]
+__all__ = [
+    "FLOOR",
+    "Configurations",
+    "Rectifiers",
+    "chosen_units",
+    "example_gradients",
+    "log_volume",
+    "minimum_hamming",
+    "ranks",
+    "rms_normalized_gradient",
+    "signed_gradient",
+    "singular_values",
+    "switches",
+    "volumes",
+]

@@ -1,0 +1,190 @@
+"""Activation configurations A_1..A_N, wherever they are: in arrays, packed, or in a run."""
+
+import os
+
+import numpy as np
+
+from nta_tf.trace import Run, as_run
+
+_BYTES_AT_ONCE = 2**30  # of packed bits; what does not fit is measured in blocks of points
+
+
+class Configurations:
+    """The binary tensor (N, D, M) of section 3.3, packed eight units to a byte.
+
+    N rounds (epochs), D data points, M rectifier units. Each layer begins with a byte of
+    its own. Nothing is ever unpacked, and no more than a block of data points of all rounds is
+    held in memory.
+
+    Args:
+        source: Boolean array (N, D, M); the same packed by `np.packbits(..., axis=-1)`, uint8
+            (N, D, ceil(M / 8)); or a `nta.Run` with a record of `nta.ActivationRounds`, or
+            its directory.
+        layers: Of a run, the name of a layer or a list of them. Defaults to all.
+        record: Of a run, the name of the record.
+        units: Of a packed array, M. Defaults to all of its bits.
+
+    Attributes:
+        layers: {layer: number of its units}, in the order in which units are counted.
+        rounds: N.
+        points: D.
+        units: M.
+
+    Raises:
+        ValueError: If the source is none of these, has fewer than two rounds, or has no such
+            layers.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import nta_tf as nta
+    >>> bits = np.random.default_rng(0).random((5, 100, 12)) < 0.5
+    >>> configurations = nta.exploration.Configurations(np.packbits(bits, axis=-1), units=12)
+    >>> configurations.rounds, configurations.points, configurations.units
+    (5, 100, 12)
+    """
+
+    def __init__(self, source, layers=None, record="activations", units=None):
+        if isinstance(source, (Run, str, os.PathLike)):
+            self._source = _Recorded(as_run(source), record, layers)
+        elif layers is not None:
+            raise ValueError(
+                "Layers are known of runs only; take the units of an array by slicing it. "
+                f"Received: layers={layers!r}"
+            )
+        else:
+            self._source = _from_array(source, units)
+        self.layers = self._source.layers
+        self.rounds, self.points = self._source.rounds, self._source.points
+        self.units = sum(self.layers.values())
+        if self.rounds < 2 or not self.points or not self.units:
+            raise ValueError(
+                "Exploration is measured between configurations: it needs at least two rounds, "
+                f"one data point and one unit. Received: {self.rounds} rounds, {self.points} "
+                f"data points, {self.units} units"
+            )
+
+    def blocks(self, rounds=None, bytes_at_once=_BYTES_AT_ONCE):
+        """The packed bits, a block of data points at a time.
+
+        Args:
+            rounds: How many of the first rounds. Defaults to all.
+            bytes_at_once: How large a block may be.
+
+        Yields:
+            uint8 arrays (rounds, points of the block, bytes).
+        """
+        rounds = min(rounds or self.rounds, self.rounds)
+        width = sum(-(-units // 8) for units in self.layers.values())
+        at_once = max(1, bytes_at_once // (rounds * width))
+        for first in range(0, self.points, at_once):
+            last = min(self.points, first + at_once)
+            yield self._source.block(rounds, first, last)
+
+    def unit_bits(self):
+        """Which bits of a packed row are units, and not filling: boolean (8 * bytes,)."""
+        return np.concatenate(
+            [np.arange(-(-units // 8) * 8) < units for units in self.layers.values()]
+        )
+
+
+def as_configurations(source, layers=None, record="activations", units=None):
+    """`Configurations` from what they can be made of, or as they are."""
+    if isinstance(source, Configurations):
+        return source
+    return Configurations(source, layers, record, units)
+
+
+def words(block):
+    """A block's rounds as rows of 64-bit words, (N, W) uint64; a view where that is possible."""
+    rows = block.reshape(len(block), -1)
+    if rows.shape[1] % 8 or not rows.flags.c_contiguous:
+        rows = np.pad(rows, [(0, 0), (0, -rows.shape[1] % 8)])
+    return rows.view(np.uint64)
+
+
+class _Array:
+    """Configurations in memory, boolean or packed."""
+
+    def __init__(self, array, units):
+        self._array = array
+        self.rounds, self.points = array.shape[:2]
+        self.layers = {"network": units}
+
+    def block(self, rounds, first, last):
+        block = self._array[:rounds, first:last]
+        if block.dtype == bool:
+            # Round by round, so that no more than one is held twice.
+            return np.stack([np.packbits(bits, axis=-1) for bits in block])
+        return np.ascontiguousarray(block)
+
+
+class _Recorded:
+    """Configurations in the trace of a run."""
+
+    def __init__(self, run, record, layers):
+        config = run.config["records"].get(record, {})
+        if config.get("kind") != "activation_rounds":
+            raise ValueError(
+                f"{run!r} has no record {record!r} of activation configurations; train or "
+                "replay it with a nta.ActivationRounds recorder. Its records are "
+                f"{sorted(run.config['records'])}."
+            )
+        there = {name: layer["units"] for name, layer in config["layers"].items()}
+        wanted = list(there) if layers is None else [str(name) for name in np.atleast_1d(layers)]
+        unknown = [name for name in wanted if name not in there]
+        if unknown or not wanted:
+            raise ValueError(
+                f"Layers whose activations {run!r} recorded are {list(there)}. "
+                f"Received: layers={layers!r}"
+            )
+        self._run, self._prefix = run, f"records/{record}/"
+        self.layers = {name: there[name] for name in wanted}
+        self.points = config["points"]
+        epochs = run.progress.get("added", {}).get(record, {}).get("epochs", run.epochs)
+        counts = run.read(self._prefix + "rounds", slice(0, epochs))
+        self._places = [(e, row) for e, count in enumerate(counts) for row in range(count)]
+        self.rounds = len(self._places)
+
+    def block(self, rounds, first, last):
+        widths = [-(-units // 8) for units in self.layers.values()]
+        ends = np.cumsum(widths)
+        block = np.empty((rounds, last - first, ends[-1]), np.uint8)
+        for layer, width, end in zip(self.layers, widths, ends):
+            for n, (epoch, row) in enumerate(self._places[:rounds]):
+                bits = self._run.read(f"{self._prefix}bits/{layer}", epoch)
+                block[n, :, end - width : end] = bits[row, first:last]
+        return block
+
+
+def _from_array(source, units):
+    array = np.asarray(source)
+    if array.ndim != 3 or array.dtype not in (np.dtype(bool), np.dtype(np.uint8)):
+        raise ValueError(
+            "Activation configurations are a boolean array (N, D, M), or that packed by "
+            "np.packbits(..., axis=-1), or a run that recorded them. Received: an array of "
+            f"shape {array.shape} and dtype {array.dtype}"
+        )
+    if array.dtype == bool:
+        if units not in (None, array.shape[2]):
+            raise ValueError(f"The array has {array.shape[2]} units. Received: units={units}")
+        return _Array(array, array.shape[2])
+    if units is None and array.size and array.max() <= 1:
+        raise ValueError(
+            "A uint8 array is read as packed bits, but this one holds nothing but zeros and "
+            "ones. Give bits as a boolean array (array.astype(bool)), or say units=... if they "
+            "are packed."
+        )
+    units = 8 * array.shape[2] if units is None else units
+    if not 8 * (array.shape[2] - 1) < units <= 8 * array.shape[2]:
+        raise ValueError(
+            f"Packed rows of {array.shape[2]} bytes hold {8 * array.shape[2] - 7} to "
+            f"{8 * array.shape[2]} units. Received: units={units}"
+        )
+    filling = 8 * array.shape[2] - units
+    if filling and (array[..., -1] & (2**filling - 1)).any():
+        raise ValueError(
+            f"The last {filling} bits of every packed row must be zero when units={units}; "
+            "they are not. Pack with np.packbits(..., axis=-1)."
+        )
+    return _Array(array, units)

@@ -1,0 +1,171 @@
+"""Recorder of activation configurations: which rectifier units are active on which points."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from nta_tf import provenance, schedules
+from nta_tf.exploration.rectifiers import Rectifiers, chosen_units, draw
+from nta_tf.linearization.linearizer import checked_inputs
+from nta_tf.recorders.base import ArraySpecification, ScheduledRecorder, padded
+
+_VALUES_AT_ONCE = 2**23  # of the widest call of the network; 32 MiB of float32
+_PLACES = np.array([[128], [64], [32], [16], [8], [4], [2], [1]], np.float32)
+
+
+class ActivationRounds(ScheduledRecorder):
+    """Records activation configurations A(W^n) while a model trains (Definition 2).
+
+    A configuration is a binary matrix (D, M): whether each of M rectifier units is active,
+    a > 0, on each of D data points, in inference mode and in the model's own dtype. It is
+    packed on the device, eight units to a byte, each rectifier layer from a byte of its own.
+    What is recorded is what `nta.exploration` measures.
+
+    Any model that is a graph of layers is taken; its rectifiers are found wherever they are,
+    as layers of their own or as activations of others.
+
+    Args:
+        x: Data points, (D, ...), NumPy array or tensor; a list of them if the model has
+            several inputs.
+        layers: Names of rectifier layers, or None for all of them.
+        points: How many of the data points are taken, chosen with `seed`; None for all.
+            (Appendix A6 takes 1% of CIFAR-10.)
+        units: At most how many units of each layer are taken, chosen with `seed`; None for
+            all. (Appendix A6 takes 10,000.)
+        schedule: Which steps are rounds; see `nta.schedules.get`.
+        seed: Seed of both choices.
+        name: Name of the record in the trace.
+
+    Raises:
+        ValueError: For an unknown schedule, or counts that are no positive whole numbers.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> digits = nta.data.load("sample").x[:256].reshape(256, 784)
+    >>> run = nta.train(nta.models.autoencoder(seed=0), digits, digits, optimizer="rmsprop",
+    ...                 epochs=3, batch_size=64,
+    ...                 recorders=[nta.ActivationRounds(digits, points=100)])
+    >>> nta.exploration.minimum_hamming(run).shape
+    (3,)
+    """
+
+    def __init__(
+        self,
+        x,
+        layers=None,
+        points=None,
+        units=None,
+        schedule="1 an epoch",
+        seed=0,
+        name="activations",
+    ):
+        for argument, count in (("points", points), ("units", units)):
+            if count is not None and not (isinstance(count, (int, np.integer)) and count > 0):
+                raise ValueError(
+                    f"{argument} must be a positive whole number or None. Received: {count!r}"
+                )
+        self.layers = layers
+        self.points = points
+        self.units = units
+        self.schedule = schedules.get(schedule)
+        self.seed = seed
+        self.name = name
+        self._x = x
+
+    def start(self, training):
+        self._training = training
+        self._most = self._most_rounds()
+        self._rectifiers = Rectifiers(training.model, self.layers)
+        self._points = self._chosen_points()
+        shapes = self._rectifiers.shapes
+        self._chosen = {
+            name: chosen_units(name, shape, self.units, self.seed) for name, shape in shapes.items()
+        }
+        widest = max(
+            math.prod(call.output.shape[1:])
+            for call in self._rectifiers.calls
+            if hasattr(call.output, "shape") and None not in call.output.shape[1:]
+        )
+        self._block = max(1, _VALUES_AT_ONCE // widest)
+        self._look = tf.function(self._look_at_block, autograph=False, reduce_retracing=True)
+        count = len(self._points[0])
+        bits = {
+            _array(name): ArraySpecification((self._most, count, -(-len(units) // 8)), "uint8")
+            for name, units in self._chosen.items()
+        }
+        return {"rounds": ArraySpecification((), "int64"), **bits}
+
+    def begin_epoch(self, epoch):
+        self._rows = {name: [] for name in self._chosen}
+
+    def record(self, rounds):
+        for n in range(len(rounds.steps)):
+            weights = {path: value[n] for path, value in rounds.weights.items()}
+            blocks = [
+                self._look(
+                    weights, [inputs[first : first + self._block] for inputs in self._points]
+                )
+                for first in range(0, len(self._points[0]), self._block)
+            ]
+            for name, rows in self._rows.items():
+                rows.append(np.concatenate([block[name].numpy() for block in blocks]))
+
+    def end_epoch(self):
+        counts = {len(rows) for rows in self._rows.values()}
+        arrays = {"rounds": counts.pop()}
+        if arrays["rounds"]:
+            for name, rows in self._rows.items():
+                arrays[_array(name)] = padded(np.stack(rows), self._most)
+        return arrays
+
+    def config(self):
+        return {
+            "kind": "activation_rounds",
+            "schedule": str(self.schedule),
+            "points": len(self._points[0]),
+            "units": self.units,
+            "seed": self.seed,
+            "data": [provenance.fingerprint(inputs, inputs)[0] for inputs in self._as_arrays()],
+            "layers": {
+                name: {"shape": list(self._rectifiers.shapes[name]), "units": len(units)}
+                for name, units in self._chosen.items()
+            },
+        }
+
+    def _as_arrays(self):
+        return [inputs.numpy() for inputs in self._points]
+
+    def _chosen_points(self):
+        inputs = checked_inputs(self._rectifiers, self._x)
+        count = len(inputs[0])
+        if self.points is not None and self.points > count:
+            raise ValueError(f"There are {count} data points. Received: points={self.points}")
+        if self.points is None:
+            return inputs
+        chosen = draw(count, self.points, self.seed)
+        return [tf.gather(tensor, chosen) for tensor in inputs]
+
+    def _look_at_block(self, weights, inputs):
+        """Packed bits of a block of data points, {rectifier: (B, bytes)}."""
+        packed = {}
+        for name, active in self._rectifiers(inputs, weights).items():
+            rows = tf.reshape(active, (-1, math.prod(active.shape[1:])))
+            if len(self._chosen[name]) < rows.shape[1]:
+                rows = tf.gather(rows, self._chosen[name], axis=1)
+            packed[name] = _pack(rows)
+        return packed
+
+
+def _array(layer):
+    return f"bits/{layer}"
+
+
+def _pack(bits):
+    """Eight bits to a byte, the first unit highest, as `np.packbits` has it."""
+    width = bits.shape[1]
+    bits = tf.pad(tf.cast(bits, tf.float32), [[0, 0], [0, -width % 8]])
+    # A product with powers of two: exact, and quick on every device.
+    packed = tf.matmul(tf.reshape(bits, (-1, 8)), _PLACES)
+    return tf.cast(tf.reshape(packed, (-1, -(-width // 8))), tf.uint8)
