@@ -42,7 +42,8 @@ def rms_normalized_gradient(gradients):
 
     This is how RMSProp approximates the signed gradient from a minibatch. It is the signed
     gradient where only one example has a gradient, lies between -sqrt(D) and sqrt(D), and
-    reaches these where all gradients are equal; where they contradict each other it is small. Like the signed gradient, it does not depend on the gradients' scale. A coordinate
+    reaches these where all gradients are equal; where they contradict each other it is
+    small. Like the signed gradient, it does not depend on the gradients' scale. A coordinate
     in which all gradients are zero gives 0.
 
     Args:
