@@ -12,6 +12,10 @@ from tqdm import tqdm
 from reproduce import paths
 from reproduce.tables import ResultsError
 
+_PROTOCOLS_HELP = (
+    "what is recorded: 'activations' (for exploration) and the scale's protocols of Taylor "
+    "rounds, such as 'figures' or 'definition'; default: all"
+)
 _AS_IN_THE_PAPER = {"records": None, "layer": None, "sgd": None, "ball": None}
 
 
@@ -72,13 +76,13 @@ def _train(options):
         if not sys.stdout.isatty():
             print(f"{run.directory}: {run.status}, {seconds:.0f} s", flush=True)
     _show(pd.DataFrame(rows))
-    stage = "record" if task.scales[options.scale].weights else "solve"
+    stage = "record" if task.scales[options.scale].weights else _tables_stage(options.protocols)
     print(f"next: python -m reproduce {stage} {options.out}")
 
 
 def _record(options):
     from reproduce.record import prepare
-    from reproduce.solve import find_run_directories
+    from reproduce.results import find_run_directories
 
     for directory in find_run_directories(options.runs):
         recording = prepare(directory, options.protocols, options.layers, options.data_dir)
@@ -89,11 +93,12 @@ def _record(options):
                 flush=True,
             )
         recording.record()
-    print(f"next: python -m reproduce solve {options.runs}")
+    print(f"next: python -m reproduce {_tables_stage(options.protocols)} {options.runs}")
 
 
 def _solve(options):
-    from reproduce.solve import find_run_directories, save, solve
+    from reproduce.results import find_run_directories, save
+    from reproduce.solve import solve
 
     for directory in find_run_directories(options.runs):
         start = time.perf_counter()
@@ -113,8 +118,30 @@ def _solve(options):
         seconds = time.perf_counter() - start
         print(f"{written[0].parent}: {len(written)} tables, {seconds:.1f} s", flush=True)
         if options.save:
-            print(f"saved as {save(directory, options.save)}")
+            print(f"saved as {save(directory, options.save, written)}")
     print(f"next: python -m reproduce figures --runs {options.runs}")
+
+
+def _explore(options):
+    from reproduce.explore import explore, find_recorded
+    from reproduce.results import save
+
+    recorded, others = find_recorded(options.runs)
+    for directory in others:
+        print(f"{directory}: no record of activations, left out")
+    for directory in recorded:
+        start = time.perf_counter()
+
+        def progress(scopes, name=directory.name):
+            return tqdm(scopes, desc=f"explore {name}", unit="scope", disable=None)
+
+        written = explore(directory, progress)
+        seconds = time.perf_counter() - start
+        empty = "" if len(pd.read_csv(written[-1])) else ", fewer than two rounds to compare"
+        print(f"{written[0].parent}: {len(written)} tables{empty}, {seconds:.1f} s", flush=True)
+        if options.save:
+            print(f"saved as {save(directory, options.save, written)}")
+    print(f"next: python -m reproduce figures 5 --runs {options.runs}")
 
 
 def _figures(options):
@@ -159,6 +186,7 @@ def _parser():
     _add_train(stages)
     _add_record(stages)
     _add_solve(stages)
+    _add_explore(stages)
     _add_figures(stages)
     _add_compare(stages)
     return parser
@@ -167,7 +195,7 @@ def _parser():
 def _add_train(stages):
     stage = stages.add_parser(
         "train",
-        help="train the paper's networks and record Taylor rounds",
+        help="train the paper's networks, record Taylor rounds and activations",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = stage.add_argument
@@ -189,8 +217,8 @@ def _add_train(stages):
     )
     add("--seeds", nargs="+", type=int, default=[0], help="seeds of weights and data order")
     add("--epochs", type=int, help="number of epochs, instead of the scale's own")
-    add("--protocols", nargs="+", help="which of the scale's protocols to record")
-    add("--layers", nargs="+", help="which layers to record, instead of the scale's own")
+    add("--protocols", nargs="+", help=_PROTOCOLS_HELP)
+    add("--layers", nargs="+", help="layers of the Taylor rounds, instead of the scale's own")
     add(
         "--set",
         nargs="+",
@@ -206,21 +234,18 @@ def _add_train(stages):
 
 def _add_record(stages):
     stage = stages.add_parser(
-        "record", help="record Taylor rounds of runs that kept their weights (convnets)"
+        "record", help="record Taylor rounds and activations of runs that kept weights (convnets)"
     )
     stage.add_argument("runs", help="a run, or a directory of runs; what is there is not repeated")
-    stage.add_argument("--protocols", nargs="+", help="which of the scale's protocols to record")
-    stage.add_argument("--layers", nargs="+", help="which layers, instead of the scale's own")
+    stage.add_argument("--protocols", nargs="+", help=_PROTOCOLS_HELP)
+    stage.add_argument("--layers", nargs="+", help="layers of the Taylor rounds")
     stage.add_argument("--data-dir", help="where TFDS keeps its datasets, instead of TFDS_DATA_DIR")
     stage.set_defaults(stage=_record)
 
 
 def _add_solve(stages):
     stage = stages.add_parser("solve", help="find the Taylor optima of saved runs")
-    stage.add_argument("runs", help="a run, or a directory of runs")
-    stage.add_argument(
-        "--save", metavar="DIR", help="copy config and tables, without the trace, to DIR/RUN"
-    )
+    _table_options(stage)
     stage.add_argument("--records", nargs="+", help="records to solve; default: all")
     stage.add_argument(
         "--scopes",
@@ -243,6 +268,14 @@ def _add_solve(stages):
         "unless 'free' is asked for alone; default: both",
     )
     stage.set_defaults(stage=_solve)
+
+
+def _add_explore(stages):
+    stage = stages.add_parser(
+        "explore", help="measure the exploration of runs that recorded activations"
+    )
+    _table_options(stage)
+    stage.set_defaults(stage=_explore)
 
 
 def _add_figures(stages):
@@ -273,11 +306,22 @@ def _add_compare(stages):
     stage.set_defaults(stage=_compare)
 
 
+def _table_options(parser):
+    parser.add_argument("runs", help="a run, or a directory of runs")
+    parser.add_argument(
+        "--save", metavar="DIR", help="copy config and tables, without the trace, to DIR/RUN"
+    )
+
+
 def _drawing_options(parser):
     parser.add_argument(
         "--runs", default=str(paths.traces()), help="solved runs (default: saved results)"
     )
     parser.add_argument("--out", default=str(paths.figures()), help="directory of the drawings")
+
+
+def _tables_stage(recorded):
+    return "explore" if recorded == ["activations"] else "solve"
 
 
 def _setting(text):

@@ -1,4 +1,4 @@
-"""`python -m reproduce record`: Taylor rounds of runs that kept their weights."""
+"""`python -m reproduce record`: Taylor rounds and activations of runs that kept weights."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ class Recording:
         model: A model like the one that was trained.
         x: Its inputs.
         y: Its targets.
-        recorders: The recorders of the protocols.
+        recorders: The recorders of the protocols, and that of activation configurations.
     """
 
     run: nta.Run
@@ -38,8 +38,9 @@ def prepare(directory, protocols=None, layers=None, data_dir=None):
 
     Args:
         directory: Directory of a run that `reproduce.train` made.
-        protocols: Names of the scale's protocols. Defaults to all of them.
-        layers: Names of the layers, instead of the scale's own.
+        protocols: Names of what is recorded: the scale's protocols and `"activations"`.
+            Defaults to all of them.
+        layers: Names of the layers whose Taylor rounds are recorded, instead of the scale's.
         data_dir: Where TFDS keeps its datasets; see `nta.data.load`.
 
     Returns:
@@ -53,15 +54,15 @@ def prepare(directory, protocols=None, layers=None, data_dir=None):
     metadata = run.config["metadata"]
     task = tasks.TASKS[metadata["task"]]
     scale = task.scales[metadata["scale"]]
-    chosen = tasks.protocols(scale, protocols, metadata["protocol"])
+    protocol = tasks.training(scale, metadata["protocol"])
     dataset = nta.data.load(
-        metadata["data"]["name"], data_dir=data_dir, scaling=chosen[0].input_scaling
+        metadata["data"]["name"], data_dir=data_dir, scaling=protocol.input_scaling
     )
     x, y = task.examples(dataset, metadata["data"]["examples"])
     return Recording(
         run,
-        task.model(chosen[0], x, run.config["seed"]),
+        task.model(protocol, x, run.config["seed"]),
         x,
         y,
-        [protocol.recorder(layers or scale.layers) for protocol in chosen],
+        tasks.recorders(scale, x, protocols, layers),
     )

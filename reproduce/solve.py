@@ -1,42 +1,14 @@
 """`python -m reproduce solve`: Taylor optima and regret of saved runs, as tables."""
 
-import json
 import math
-import pathlib
-import shutil
 
 import pandas as pd
 
 import nta_tf as nta
-from reproduce import tables, tasks
+from reproduce import results, tasks
 
 # Theorem 2's ball (None: the trajectory's own) and the paper's free least squares.
 DOMAINS = {"ball": None, "free": math.inf}
-
-
-def find_run_directories(root):
-    """Directories of runs at or below `root`, sorted.
-
-    Args:
-        root: A run directory, or a directory of them.
-
-    Returns:
-        A list of paths.
-
-    Raises:
-        nta.RunDirectoryError: If there is none.
-    """
-    # Saved copies have a config but no trace, so nothing that could be solved.
-    found = sorted(
-        directory
-        for directory in tables.run_directories(root)
-        if (directory / "progress.json").is_file()
-    )
-    if not found:
-        raise nta.RunDirectoryError(
-            f"There is no run in {root}. Make some with `python -m reproduce train --out {root}`."
-        )
-    return found
 
 
 def solve(
@@ -84,7 +56,7 @@ def solve(
         regret = _merged(regret, _regret(run, record, scope, checkpoints, domains))
         run.save_table("regret", regret)
     return [
-        run.save_table("losses", losses(run)),
+        run.save_table("losses", results.losses(run)),
         run.save_table("regret", regret),
         run.save_table("exponents", _exponents(regret)),
     ]
@@ -118,49 +90,6 @@ def _scopes(run, record, neurons):
         chosen = nta.taylor_problems.sample_neurons(layer, units, neurons)
         sampled += [(layer, chosen)] if chosen else []
     return [*layers, "network", *sampled]
-
-
-def save(directory, out):
-    """Copies a solved run without its trace, as `reproduce/traces` holds them.
-
-    Args:
-        directory: A run directory that was solved.
-        out: Directory that gets a directory of the run's name, with its config and tables.
-
-    Returns:
-        Path of the copy.
-    """
-    directory = pathlib.Path(directory)
-    target = pathlib.Path(out, directory.name)
-    shutil.copytree(directory / "results", target / "results", dirs_exist_ok=True)
-    config = nta.Run.open(directory).config  # with the records that were added since
-    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-    (target / "config.json").write_text(text)
-    return target
-
-
-def losses(run):
-    """Training loss of every epoch (Figure 6): mean and last loss of its steps.
-
-    Args:
-        run: A `nta.Run`.
-
-    Returns:
-        A `pandas.DataFrame` with columns `epoch`, `loss`, `last_loss`, `status` and, of a
-        classifier, `accuracy` (mean over the minibatches, before each step).
-    """
-    steps = run.losses
-    table = pd.DataFrame(
-        {
-            "epoch": range(1, len(steps) + 1),
-            "loss": steps.mean(axis=1, dtype="float64"),
-            "last_loss": steps[:, -1],
-            "status": run.status,
-        }
-    )
-    if "accuracies" in run.arrays("accuracies"):
-        table["accuracy"] = run.read("accuracies").mean(axis=1, dtype="float64")
-    return table
 
 
 def _regret(run, record, scope, checkpoints, domains):

@@ -4,6 +4,9 @@ import dataclasses
 
 import nta_tf as nta
 
+# Name of the record of activation configurations, chosen among the protocols by this name.
+ACTIVATIONS = "activations"
+
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
@@ -18,6 +21,8 @@ class Scale:
         weights: Schedule of the weights that are kept for replaying the run, or None. Where
             weights are kept, the protocols are recorded afterwards, from them.
         neurons: Of how many neurons a layer the Taylor optima are found.
+        points: On how many data points activation configurations are recorded; None for all.
+        units: And of at most how many units a layer; None for all.
     """
 
     data: str
@@ -27,6 +32,8 @@ class Scale:
     examples: int | None = None
     weights: str | None = None
     neurons: int = 0
+    points: int | None = None
+    units: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,10 +110,18 @@ _CONVNET_PROTOCOLS = (
 )
 _LOSSLESS = 5085  # images of CIFAR-10 of which the originals were recovered
 
+# Appendix A6: 1% of the training set and at most 10,000 units a layer. Of a smaller training
+# set 1% would be too few points to see anything by.
+_FEW_POINTS = {"points": 64, "units": 10_000}
+_CIFAR10 = {"data": "cifar10", "epochs": 100, "weights": "4 an epoch", "neurons": 50}
+_ALIKE = {"layers": _CONVOLUTIONS, "protocols": _CONVNET_PROTOCOLS}
+
 _CONVNET = {
-    "quick": Scale("sample", 20, _CONVOLUTIONS, _QUICK_PROTOCOLS, 1024, "1 an epoch", 5),
-    "medium": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, _LOSSLESS, "4 an epoch", 50),
-    "paper": Scale("cifar10", 100, _CONVOLUTIONS, _CONVNET_PROTOCOLS, None, "4 an epoch", 50),
+    "quick": Scale(
+        "sample", 20, _CONVOLUTIONS, _QUICK_PROTOCOLS, 1024, "1 an epoch", 5, **_FEW_POINTS
+    ),
+    "medium": Scale(**_CIFAR10, **_ALIKE, **_FEW_POINTS, examples=_LOSSLESS),
+    "paper": Scale(**_CIFAR10, **_ALIKE, points=500, units=10_000),
 }
 
 TASKS = {
@@ -115,31 +130,70 @@ TASKS = {
 }
 
 
-def protocols(scale, names=None, options=None):
-    """The protocols of a scale by name, with some training options changed.
+def training(scale, options=None):
+    """The protocol by which a scale's runs are trained; it records nothing by itself.
 
     Args:
         scale: A `Scale`.
-        names: Names of protocols. Defaults to all of them.
-        options: {training option: value}.
+        options: {training option: value} that replace the scale's own.
 
     Returns:
-        A list of `nta.Protocol`.
+        A `nta.Protocol`. All protocols of a scale train alike, so that they can be
+        recorded side by side.
 
     Raises:
-        ValueError: For an unknown name or option.
+        ValueError: For an unknown option.
     """
     options = options or {}
-    known = {protocol.name: protocol for protocol in scale.protocols}
     open_choices = list(scale.protocols[0].training_options())
     wrong = [option for option in options if option not in open_choices]
     if wrong:
         raise ValueError(f"Open choices of training are {open_choices}. Received: {wrong}")
+    return dataclasses.replace(scale.protocols[0], **options)
+
+
+def recorded(scale, names=None):
+    """Names of what is recorded of a scale's runs.
+
+    Args:
+        scale: A `Scale`.
+        names: Names of the scale's protocols, or `ACTIVATIONS`. Defaults to all of them.
+
+    Returns:
+        A list of them, in the scale's order.
+
+    Raises:
+        ValueError: For an unknown name.
+    """
+    known = [*(protocol.name for protocol in scale.protocols), ACTIVATIONS]
     unknown = [name for name in names or () if name not in known]
     if unknown:
-        raise ValueError(f"Protocols of this scale are {list(known)}. Received: {unknown}")
-    return [
-        dataclasses.replace(protocol, **options)
-        for name, protocol in known.items()
-        if names is None or name in names
+        raise ValueError(f"Protocols of this scale are {known}. Received: {unknown}")
+    return [name for name in known if names is None or name in names]
+
+
+def recorders(scale, x, names=None, layers=None):
+    """The recorders of a scale's runs: Taylor rounds by its protocols, and activations.
+
+    Args:
+        scale: A `Scale`.
+        x: Inputs; some or all of them are the data points of activation configurations.
+        names: As for `recorded`.
+        layers: Names of the layers whose Taylor rounds are recorded, instead of the scale's.
+
+    Returns:
+        A list of recorders.
+
+    Raises:
+        ValueError: For an unknown name.
+    """
+    names = recorded(scale, names)
+    chosen = [
+        protocol.recorder(layers or scale.layers)
+        for protocol in scale.protocols
+        if protocol.name in names
     ]
+    if ACTIVATIONS in names:
+        limits = {"points": scale.points, "units": scale.units}
+        chosen.append(nta.ActivationRounds(x, **limits, name=ACTIVATIONS))
+    return chosen

@@ -29,8 +29,9 @@ def train(
         seeds: Seeds; each sets initial weights and the order of examples.
         out: Directory in which each run gets its own.
         epochs: Number of epochs, instead of the scale's own.
-        protocols: Names of the scale's protocols to record. Defaults to all of them.
-        layers: Names of the layers to record, instead of the scale's own.
+        protocols: Names of what is recorded: the scale's protocols and `"activations"`.
+            Defaults to all of them.
+        layers: Names of the layers whose Taylor rounds are recorded, instead of the scale's.
         options: Changes of the protocol's training options, such as
             `{"output_activation": "sigmoid"}`.
         data_dir: Where TFDS keeps its datasets; see `nta.data.load`.
@@ -48,24 +49,23 @@ def train(
             f"Received: scale={scale!r}, data={data!r}"
         )
     chosen = task.scales[scale]
-    recorded = tasks.protocols(chosen, protocols, options or {})
-    dataset = nta.data.load(
-        data or chosen.data, data_dir=data_dir, scaling=recorded[0].input_scaling
-    )
+    protocol = tasks.training(chosen, options)
+    recorded = tasks.recorded(chosen, protocols)
+    dataset = nta.data.load(data or chosen.data, data_dir=data_dir, scaling=protocol.input_scaling)
     x, y = task.examples(dataset, chosen.examples)
     for seed in seeds:
         for name, learning_rate in optimizers or task.optimizers():
             yield nta.train(
-                task.model(recorded[0], x, seed),
+                task.model(protocol, x, seed),
                 x,
                 y,
-                optimizer=recorded[0].optimizer(name, learning_rate),
+                optimizer=protocol.optimizer(name, learning_rate),
                 loss=task.loss,
                 epochs=epochs or chosen.epochs,
                 batch_size=task.batch_size,
                 seed=seed,
-                dtype_policy=recorded[0].dtype_policy,
-                recorders=_recorders(chosen, recorded, layers),
+                dtype_policy=protocol.dtype_policy,
+                recorders=_recorders(chosen, x, recorded, layers),
                 directory=pathlib.Path(out, f"{name}_{learning_rate:g}_seed{seed}"),
                 metadata={
                     "task": task.name,
@@ -76,12 +76,13 @@ def train(
                         "examples": len(x),
                     },
                     "optimizer": {"name": name, "learning_rate": learning_rate},
-                    "protocol": recorded[0].training_options(),
+                    "protocol": protocol.training_options(),
                 },
             )
 
 
-def _recorders(scale, protocols, layers):
+def _recorders(scale, x, names, layers):
+    """Where weights are kept, they are all that is recorded until `reproduce.record`."""
     if scale.weights:
         return [nta.WeightRounds(scale.weights)]
-    return [protocol.recorder(layers or scale.layers) for protocol in protocols]
+    return tasks.recorders(scale, x, names, layers)

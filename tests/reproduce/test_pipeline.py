@@ -24,7 +24,7 @@ def test_train_writes_one_directory_a_run(runs):
     assert sorted(path.name for path in runs.iterdir()) == _RUNS
     config = json.loads((runs / _RUNS[0] / "config.json").read_text())
     assert config["seed"] == 0 and config["versions"]["tensorflow"]
-    assert set(config["records"]) == {"figures", "definition"}
+    assert set(config["records"]) == {"figures", "definition", "activations"}
     assert config["metadata"]["protocol"]["output_activation"] == "linear"
 
 
