@@ -15,7 +15,8 @@ from nta_tf.exploration.measures import (
     switches,
     volumes,
 )
-from nta_tf.exploration.rectifiers import Rectifiers, chosen_units
+from nta_tf.exploration.rectifiers import Rectifiers
+from nta_tf.exploration.unit_names import chosen_units, units
 
 __all__ = [
     "FLOOR",
@@ -30,5 +31,6 @@ __all__ = [
     "signed_gradient",
     "singular_values",
     "switches",
+    "units",
     "volumes",
 ]

@@ -46,7 +46,7 @@ class Configurations:
 
     def __init__(self, source, layers=None, record="activations", units=None):
         if isinstance(source, (Run, str, os.PathLike)):
-            self._source = _Recorded(as_run(source), record, layers)
+            self._source = _Recorded(source, record, layers)
         elif layers is not None:
             raise ValueError(
                 "Layers are known of runs only; take the units of an array by slicing it. "
@@ -95,6 +95,25 @@ def as_configurations(source, layers=None, record="activations", units=None):
     return Configurations(source, layers, record, units)
 
 
+def activation_record(run_or_directory, record, layers=None):
+    """A run, the config of its record of activation configurations, and names of layers in it."""
+    run = as_run(run_or_directory)
+    config = run.config["records"].get(record, {})
+    if config.get("kind") != "activation_rounds":
+        raise ValueError(
+            f"{run!r} has no record {record!r} of activation configurations; train or "
+            "replay it with a nta.ActivationRounds recorder. Its records are "
+            f"{sorted(run.config['records'])}."
+        )
+    there = list(config["layers"])
+    wanted = there if layers is None else [str(name) for name in np.atleast_1d(layers)]
+    if not wanted or not set(wanted) <= set(there):
+        raise ValueError(
+            f"Layers whose activations {run!r} recorded are {there}. Received: layers={layers!r}"
+        )
+    return run, config, wanted
+
+
 def words(block):
     """A block's rounds as rows of 64-bit words, (N, W) uint64; a view where that is possible."""
     rows = block.reshape(len(block), -1)
@@ -123,23 +142,9 @@ class _Recorded:
     """Configurations in the trace of a run."""
 
     def __init__(self, run, record, layers):
-        config = run.config["records"].get(record, {})
-        if config.get("kind") != "activation_rounds":
-            raise ValueError(
-                f"{run!r} has no record {record!r} of activation configurations; train or "
-                "replay it with a nta.ActivationRounds recorder. Its records are "
-                f"{sorted(run.config['records'])}."
-            )
-        there = {name: layer["units"] for name, layer in config["layers"].items()}
-        wanted = list(there) if layers is None else [str(name) for name in np.atleast_1d(layers)]
-        unknown = [name for name in wanted if name not in there]
-        if unknown or not wanted:
-            raise ValueError(
-                f"Layers whose activations {run!r} recorded are {list(there)}. "
-                f"Received: layers={layers!r}"
-            )
+        run, config, layers = activation_record(run, record, layers)
         self._run, self._prefix = run, f"records/{record}/"
-        self.layers = {name: there[name] for name in wanted}
+        self.layers = {name: config["layers"][name]["units"] for name in layers}
         self.points = config["points"]
         epochs = run.progress.get("added", {}).get(record, {}).get("epochs", run.epochs)
         counts = run.read(self._prefix + "rounds", slice(0, epochs))

@@ -1,10 +1,6 @@
 """The rectifier units of a Keras model, and which of them are active (Definition 2)."""
 
-import math
-import zlib
-
 import keras
-import numpy as np
 import tensorflow as tf
 
 from nta_tf.linearization.opened import OpenedModel
@@ -81,35 +77,6 @@ class Rectifiers(OpenedModel):
 
         self.run(inputs, evaluate, weights)
         return {name: active[name] for name in self.shapes}
-
-
-def chosen_units(layer, shape, count, seed):
-    """Which units of a rectifier layer are recorded.
-
-    Args:
-        layer: Its name, so that layers do not share a choice.
-        shape: Shape of its units.
-        count: At most how many units are taken; None for all.
-        seed: Seed of the recorder.
-
-    Returns:
-        NumPy array of sorted positions among the flattened units.
-
-    Example:
-
-    >>> import nta_tf as nta
-    >>> nta.exploration.chosen_units("conv2d_1", (32, 32, 64), 10_000, seed=0).shape
-    (10000,)
-    """
-    total = math.prod(shape)
-    if count is None or count >= total:
-        return np.arange(total)
-    return draw(total, count, [seed, zlib.crc32(layer.encode())])
-
-
-def draw(total, count, seed):
-    """`count` of the numbers below `total`, each at most once, sorted."""
-    return np.sort(np.random.default_rng(seed).choice(total, count, replace=False))
 
 
 def _is_rectifier(layer):

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf import provenance, schedules
-from nta_tf.exploration.rectifiers import Rectifiers, chosen_units, draw
+from nta_tf.exploration.rectifiers import Rectifiers
+from nta_tf.exploration.unit_names import chosen_units, draw
 from nta_tf.linearization.linearizer import checked_inputs
 from nta_tf.recorders.base import ArraySpecification, ScheduledRecorder, padded
 
