@@ -12,6 +12,8 @@ from nta_tf.trace import as_run
 
 CHECKPOINTS = 20
 _AIM_ON_BALL = 1e-7
+# Optima on a ball below this share of the cumulative loss are as good as zero: regret is that loss.
+_NEGLIGIBLE = 5e-5
 
 
 def regret(
@@ -49,7 +51,8 @@ def regret(
         solver: Solver where there is no closed form; see `nta.solvers.minimize`.
         tolerance: Relative gap up to which an optimum counts as found. On a ball, where the last
             digits cost little, the solver aims at much less, since regret is a small difference
-            of large numbers.
+            of large numbers. An optimum on a ball that is less than 5e-5 of the cumulative loss
+            counts as found too: it may be zero, and regret is that loss.
 
     Returns:
         A `pandas.DataFrame` with one row a checkpoint round: `round` (N), `epoch`,
@@ -127,7 +130,7 @@ def _gradient_tensor_tables(run, record, scope, radii, checkpoints, progress, so
         next(names)
         own = [reach if r is None else float(r) for r in radii]
         groups = (counts * rounds.groups_a_round).tolist()
-        optima = _optima(problem, groups, own, **solving)
+        optima = _optima(problem, groups, own, _NEGLIGIBLE * incurred, **solving)
         rows = [
             _row(int(n), epoch + 1, losses, optimum, limit, _length(problem, optimum.weights))
             for n, epoch, *losses, of_radii in zip(counts, chosen, incurred, of_network, optima)
@@ -138,14 +141,16 @@ def _gradient_tensor_tables(run, record, scope, radii, checkpoints, progress, so
     return tables
 
 
-def _optima(problem, groups, radii, solver, tolerance):
+def _optima(problem, groups, radii, negligible, solver, tolerance):
     """For each number of groups an `Optimum` for each radius."""
     aims = [
         min(_AIM_ON_BALL, tolerance) if math.isfinite(radius) else tolerance / 2 for radius in radii
     ]
     return [
         [_accepted(*each, problem, tolerance) for each in zip(of_radii, radii)]
-        for of_radii in minimize_prefixes(problem, groups, radii, solver, aims)
+        for of_radii in minimize_prefixes(
+            problem, groups, radii, solver, aims, negligible=negligible
+        )
     ]
 
 

@@ -89,6 +89,21 @@ def test_ball_that_is_not_active(rng):
     assert displacement(problem, on_ball) == pytest.approx(radius / 4)
 
 
+@pytest.mark.parametrize("solver", SECOND_ORDER)
+def test_search_ends_where_the_loss_is_negligible(rng, solver):
+    """A separable problem on a large ball: the minimum is all but zero, and never reached."""
+    problem, reference = taylor_problems.problem(rng, "wide", "separable")
+    counts, enough = [2, 4], [0.5, 0.01]
+    optima = minimize_prefixes(problem, counts, [100.0], solver, 1e-9, negligible=enough)
+    for count, limit, (optimum,) in zip(counts, enough, optima):
+        assert 0 < optimum.loss <= limit and optimum.status.solved
+        assert optimum.gap <= optimum.loss  # F is never negative
+    further = minimize(problem, 100.0, solver, tolerance=1e-9)
+    assert further.loss < 1e-3 * optima[-1][0].loss
+    free = minimize_prefixes(problem, [4], [math.inf], solver, negligible=1.0)[0][0]
+    assert free.status is Status.UNATTAINED
+
+
 @pytest.mark.parametrize("solver", (*SECOND_ORDER, "sgd"))
 def test_radius_zero_is_the_centre(rng, size, solver):
     problem, reference = taylor_problems.problem(rng, size)

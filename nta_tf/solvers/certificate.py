@@ -75,7 +75,8 @@ def optima_of(problem, columns, summary):
         np.linalg.norm(slopes, axis=1),
         np.linalg.norm(u, axis=1),
     )
-    return judged(problem, u, measured, radii, summary, float(columns.tolerance))
+    accepted = np.maximum(columns.tolerance.numpy() * measured.value, columns.negligible.numpy())
+    return judged(problem, u, measured, radii, summary, accepted)
 
 
 def into_ball(u, radii):
@@ -90,16 +91,17 @@ Measured = collections.namedtuple("Measured", "value inner slope_length distance
 Measured.__doc__ = """F, <grad F, U>, ||grad F|| and ||U|| of each column, in float64."""
 
 
-def judged(problem, u, measured, radii, summary, tolerance):
-    """An `Optimum` for each column, from what was measured at its U."""
+def judged(problem, u, measured, radii, summary, accepted):
+    """An `Optimum` for each column, from what was measured at its U and the gap it may have."""
     optima = []
-    for u, radius, *rest in zip(u, radii, zip(*measured), zip(*summary)):
+    for u, radius, largest, *rest in zip(u, radii, accepted, zip(*measured), zip(*summary)):
         point, found = Measured(*rest[0]), Summary(*rest[1])
         reach = radius
         if math.isinf(radius):
             reach = REACH * point.distance or float(found.length)
         gap = float(max(point.inner + reach * point.slope_length, 0.0))
-        status = _status(point, gap, radius, found, tolerance)
+        gap = min(gap, float(point.value)) if math.isfinite(gap) else gap  # F is never negative
+        status = _status(point, gap, radius, found, largest)
         loss, weights = float(point.value), problem.centre_plus(u)
         if status is Status.NON_FINITE:
             loss = gap = math.nan
@@ -107,13 +109,13 @@ def judged(problem, u, measured, radii, summary, tolerance):
     return optima
 
 
-def _status(point, gap, radius, found, tolerance):
+def _status(point, gap, radius, found, accepted):
     if not (math.isfinite(point.value) and math.isfinite(gap)):
         return Status.NON_FINITE
     if math.isinf(radius) and found.recession:
         return Status.UNATTAINED
     # The solver saw its own gap in the precision of A; a little more is still the same.
-    unsolved = gap > 1.05 * tolerance * point.value
+    unsolved = gap > 1.05 * accepted
     if unsolved or (math.isinf(radius) and not found.inside and point.distance > 0):
         return Status.STALLED if found.stalled else Status.MAX_ITERATIONS
     return Status.ON_BALL if point.distance >= radius * (1 - 1e-6) > 0 else Status.OPTIMAL

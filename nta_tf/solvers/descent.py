@@ -20,12 +20,13 @@ _UNATTAINED_DISTANCE = 1e8
 _LINE_SEARCH_STEPS = 30
 STALLS = 3  # iterations in a row that do not lower F, after which a column is given up
 
-Columns = collections.namedtuple("Columns", "weights radius start tolerance")
+Columns = collections.namedtuple("Columns", "weights radius negligible start tolerance")
 Columns.__doc__ = """What differs from column to column.
 
 `weights` (columns, groups) of the groups, `radius` (columns,), possibly infinite, `start`
 (columns, P), the first U in the dtype of the map; `tolerance`, a scalar, is the relative gap
-at which to stop. All but `start` are float64.
+at which to stop, `negligible` (columns,) an F at which to stop: F is never negative, so that
+no minimum lies further below. All but `start` are float64.
 """
 
 Point = collections.namedtuple("Point", "u shift value slope hessian")
@@ -126,6 +127,7 @@ class _Columns:
     def state(self, point, iterations, length, before):
         gap = self.gap(point, length)
         small = gap <= self.columns.tolerance * point.value
+        small |= point.value <= self.columns.negligible
         failed = ~tf.math.is_finite(gap + point.value)
         if before is None:
             no_slope = tf.reduce_all(point.slope == 0, axis=1)

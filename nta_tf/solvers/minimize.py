@@ -69,6 +69,7 @@ def minimize_prefixes(
     seed=0,
     start=None,
     gram_matrix=None,
+    negligible=0.0,
 ):
     """Minima of the first N groups, for several N and several balls.
 
@@ -87,6 +88,8 @@ def minimize_prefixes(
         start: As for `minimize`.
         gram_matrix: K = A A^T of the first max(groups) groups, for the solver `reduced`, where
             it is known already.
+        negligible: On a ball, an F that is as good as zero and ends the search; a sequence has one
+            for each N. The solver `sgd` does not know of it.
 
     Returns:
         A list with, for each N, a list with an `Optimum` for each radius.
@@ -109,17 +112,19 @@ def minimize_prefixes(
     tolerances = np.broadcast_to(tolerance, len(radii)).tolist()
     _check(problem, groups, radii, solver, tolerances)
     max_iterations = _MAX_ITERATIONS if max_iterations is None else max_iterations
+    negligible = np.broadcast_to(negligible, len(groups))
     u, reduction, by_radius = _start(problem, start), None, []
     for radius, tolerance in zip(radii, tolerances):
         chosen = choose(problem, radius) if solver == "auto" else solver
         if chosen in ("newton", "sgd"):
-            options = (u, tolerance, max_iterations, seed)
+            options = (u, tolerance, max_iterations, seed, negligible)
             by_radius.append(_one_after_another(problem, groups, radius, chosen, *options))
             continue
         if chosen == "reduced" and reduction is None:
             reduction = Reduction(problem.prefix(max(groups)), gram_matrix)
         own = reduction if chosen == "reduced" else None
-        by_radius.append(_at_once(problem, own, groups, radius, u, tolerance, max_iterations))
+        options = (u, tolerance, max_iterations, negligible)
+        by_radius.append(_at_once(problem, own, groups, radius, *options))
     return [list(of_n) for of_n in zip(*by_radius)]
 
 
@@ -160,16 +165,16 @@ def choose(problem, radius=math.inf):
     return "newton_cg"
 
 
-def _one_after_another(problem, groups, radius, solver, u, tolerance, max_iterations, seed):
+def _one_after_another(problem, groups, radius, solver, u, tolerance, limit, seed, negligible):
     optima = []
-    for count in groups:
+    for count, enough in zip(groups, negligible):
         prefix = problem.prefix(count)
         if solver == "sgd":
             start = prefix.centre_plus(u)
-            optimum = sgd(prefix, radius, start, tolerance, max_iterations, seed)
+            optimum = sgd(prefix, radius, start, tolerance, limit, seed)
         else:
-            columns = _columns(prefix, [count], radius, u, tolerance)
-            summary = second_order.solve_columns(solver, prefix, columns, max_iterations)
+            columns = _columns(prefix, [count], radius, u, tolerance, [enough])
+            summary = second_order.solve_columns(solver, prefix, columns, limit)
             optimum = optima_of(prefix, columns, summary)[0]
         optima.append(optimum)
         moved = prefix.linear_map.flatten(prefix.displacement(optimum.weights)).numpy()
@@ -177,18 +182,18 @@ def _one_after_another(problem, groups, radius, solver, u, tolerance, max_iterat
     return optima
 
 
-def _at_once(problem, reduction, groups, radius, u, tolerance, max_iterations):
+def _at_once(problem, reduction, groups, radius, u, tolerance, max_iterations, negligible):
     original = problem.prefix(max(groups))
     solved = original if reduction is None else reduction.problem
     u = u if reduction is None else reduction.coordinates(u)
-    columns = _columns(solved, groups, radius, u, tolerance)
+    columns = _columns(solved, groups, radius, u, tolerance, negligible)
     summary = second_order.solve_columns("newton_cg", solved, columns, max_iterations)
     if reduction is not None:
         summary = reduction.lift(summary)
     return optima_of(original, columns, summary)
 
 
-def _columns(problem, groups, radius, u, tolerance):
+def _columns(problem, groups, radius, u, tolerance, negligible):
     """`Columns` of the prefixes: groups that do not belong to one have weight zero there."""
     dtype = problem.linear_map.dtype
     mask = np.arange(problem.linear_map.groups) < np.asarray(groups)[:, np.newaxis]
@@ -198,6 +203,7 @@ def _columns(problem, groups, radius, u, tolerance):
     return Columns(
         tf.constant(problem.weights * mask, tf.float64),
         tf.fill([len(groups)], tf.constant(radius, tf.float64)),
+        tf.constant(np.where(math.isinf(radius), 0.0, negligible), tf.float64),
         tf.constant(np.broadcast_to(u, (len(groups), len(u))), dtype),
         tf.constant(tolerance, tf.float64),
     )

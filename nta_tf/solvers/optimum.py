@@ -48,7 +48,8 @@ class Optimum:
         weights: The minimiser, in the shape of the scope's weights.
         gap: Upper bound on how far the minimum lies below `loss`. On a ball of centre C and
             radius D it is the Frank-Wolfe gap `<grad F(V), V - C> + D ||grad F(V)||`, which
-            holds for every convex F. For a quadratic without a ball it is the quadratic's own,
+            holds for every convex F, or `loss` itself where that is less, as F is never
+            negative. For a quadratic without a ball it is the quadratic's own,
             sum_i slope_i^2 / 4 curvature_i, and what directions that count as flat could
             give up to twice the minimiser's distance. For another loss without a ball it is
             the Frank-Wolfe gap on the ball of twice the minimiser's distance.

@@ -54,6 +54,7 @@ def concrete(solver, linear_map, loss):
     columns = descent.Columns(
         tf.TensorSpec([None, None], tf.float64),
         tf.TensorSpec([None], tf.float64),
+        tf.TensorSpec([None], tf.float64),
         tf.TensorSpec([None, None], dtype),
         tf.TensorSpec([], tf.float64),
     )
@@ -82,7 +83,7 @@ def solve_columns(solver, problem, columns, max_iterations):
     limit = tf.constant(max_iterations, tf.int32)
     summaries = []
     for part in _parts(problem, columns.radius.shape[0]):
-        own = descent.Columns(*(of[part] for of in columns[:3]), columns.tolerance)
+        own = descent.Columns(*(of[part] for of in columns[:-1]), columns.tolerance)
         state = run(problem.linear_map.tensors, outer_tensors, own, limit)
         summaries.append(summarize(state))
     return Summary(*(np.concatenate(of) for of in zip(*summaries)))

@@ -71,6 +71,7 @@ def sgd(
     columns = Columns(
         tf.constant(problem.weights[np.newaxis], tf.float64),
         tf.constant([radius], tf.float64),
+        tf.constant([0.0], tf.float64),
         tf.cast(u[np.newaxis], dtype),
         tf.constant(tolerance, tf.float64),
     )
@@ -114,6 +115,7 @@ def concrete(linear_map, loss):
     }
     columns = Columns(
         spec([1, None], tf.float64),
+        spec([1], tf.float64),
         spec([1], tf.float64),
         spec([1, None], dtype),
         spec([], tf.float64),
