@@ -33,7 +33,7 @@ class Curve:
     """Mean over seeds (in Figure 3, over neurons) of one quantity of one optimizer.
 
     Attributes:
-        epoch: Array of epochs.
+        epoch: Array of epochs; in Figure 5(b) and (c), of places in a sorted order.
         mean: Mean over seeds; NaN from where a seed has diverged, since the
             mean over the survivors would be another quantity.
         deviation: Standard deviation over seeds, `None` with a single seed.
@@ -57,7 +57,7 @@ class Curve:
         return self.mean if self.deviation is None else self.mean + self.deviation
 
 
-def over_seeds(table, value, index="epoch", over="seed", certified=None):
+def over_seeds(table, value, index="epoch", over="seed", certified=None, along="epoch"):
     """Curve of a quantity over epochs, averaged over seeds.
 
     Args:
@@ -67,6 +67,7 @@ def over_seeds(table, value, index="epoch", over="seed", certified=None):
         over: Column, or list of columns, to average over.
         certified: Boolean series aligned with `table`: whether the optimum that
             the value rests on is certified.
+        along: Column of the horizontal axis.
 
     Returns:
         A `Curve`.
@@ -82,7 +83,7 @@ def over_seeds(table, value, index="epoch", over="seed", certified=None):
     values = table[value] if isinstance(value, str) else value
     frame = table.assign(_value=values.where(np.isfinite(values)))
     grid = frame.pivot(index=index, columns=over, values="_value")
-    epoch = frame.groupby(index)["epoch"].mean().to_numpy(float)
+    epoch = frame.groupby(index)[along].mean().to_numpy(float)
     grid = grid.to_numpy(float)
     deviation = grid.std(axis=1, ddof=1) if grid.shape[1] > 1 else None
     if certified is not None:
@@ -141,13 +142,14 @@ def diverged(losses):
     return f"{len(bad)} of {len(epochs)} seeds diverged"
 
 
-def limits(curves, paper=None):
+def limits(curves, paper=None, transient=True):
     """Range of the vertical axis.
 
     Args:
         curves: Curves to show.
         paper: Lower and upper end of the paper's axis, shown whole where the
             data allow it.
+        transient: Whether a curve's first tenth may leave the axis.
 
     Returns:
         Lower end, upper end, and whether the first epochs of a curve leave
@@ -157,7 +159,7 @@ def limits(curves, paper=None):
     if everything is None:
         return (*(paper or (0.0, 1.0)), False)
     settled = _span(curves, _TRANSIENT_PART) or everything
-    leaves = np.ptp(everything) > _TRANSIENT * max(np.ptp(settled), 1e-12)
+    leaves = transient and np.ptp(everything) > _TRANSIENT * max(np.ptp(settled), 1e-12)
     low, high = settled if leaves else everything
     missing = max(_NARROWEST * max(abs(low), abs(high)) - (high - low), 0.0)
     low, high = low - missing / 2, high + missing / 2

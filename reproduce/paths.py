@@ -10,6 +10,10 @@ PROGRESS = "progress.json"
 LOSSES = "results/losses.csv"
 REGRET = "results/regret.csv"
 EXPONENTS = "results/exponents.csv"
+MINIMUM_HAMMING = "results/minimum_hamming.csv"
+SWITCHES = "results/switches.csv"
+LOG_VOLUME = "results/log_volume.csv"
+EXPLORATION = "results/exploration.csv"
 
 STYLE = _PACKAGE / "style.mplstyle"
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reproduce import paths
+from reproduce.labels import optimizer_label
 
 _IDENTITY = ["set", "task", "scale", "optimizer", "seed", "run"]
 
@@ -37,7 +38,11 @@ _EXPONENTS = [
     "last_epoch",
     "status",
 ]
-_TEXT = {"record", "reduction", "scope", "status"}
+_MINIMUM_HAMMING = ["scope", "epoch", "minimum_hamming"]
+_SWITCHES = ["scope", "position", "switches"]
+_LOG_VOLUME = ["scope", "position", "log_volume", "rank"]
+_EXPLORATION = ["scope", "measure", "total", "count", "rounds", "values", "floor", "rank"]
+_TEXT = {"record", "reduction", "scope", "status", "measure"}
 # Columns that older tables, or tables of the other task, do not have, and the column that
 # says the same there (None: nothing does). The autoencoder has no accuracy; its rounds
 # took whole minibatches, so the network incurred what the record's examples did.
@@ -49,14 +54,6 @@ LARGEST_GAP = 1e-3
 # drawing must not import TensorFlow.
 _SOLVED = {"OPTIMAL", "RANK_DEFICIENT", "ON_BALL"}
 
-# Learning rates that the paper gives: at these the optimizer's name alone is
-# the label, as in the paper's legends.
-_PAPER_RATES = {
-    "autoencoder": {"adam": 0.01, "rmsprop": 0.001},
-    "convnet": {"adam": 0.0002, "rmsprop": 0.0005},
-}
-_NAMES = {"adam": "Adam", "rmsprop": "RMSProp", "sgd": "SGD"}
-
 _SHARED = ["scale", "data", "epochs", "batch_size", "protocol"]
 
 
@@ -66,36 +63,6 @@ class ResultsError(Exception):
 
 class NoResults(ResultsError):
     """A result set is sound, but does not hold what a figure shows."""
-
-
-def optimizer_label(task, name, learning_rate):
-    """Name of an optimizer as it stands in the paper's legends.
-
-    Args:
-        task: `"autoencoder"` or `"convnet"`.
-        name: `"adam"`, `"rmsprop"` or `"sgd"`; with `_keras` appended, the
-            variant of Keras 3.
-        learning_rate: Learning rate, part of the label for SGD and wherever
-            it differs from the paper's.
-
-    Returns:
-        The label.
-
-    Examples:
-
-    >>> optimizer_label("autoencoder", "adam", 0.01)
-    'Adam'
-    >>> optimizer_label("autoencoder", "sgd", 1)
-    'SGD lr=1.0'
-    >>> optimizer_label("autoencoder", "rmsprop_keras", 0.001)
-    'RMSProp (Keras 3)'
-    """
-    base = name.removesuffix("_keras")
-    label = _NAMES.get(base, base)
-    rate = float(learning_rate)
-    if _PAPER_RATES.get(task, {}).get(base) != rate:
-        label += f" lr={rate}"
-    return label + (" (Keras 3)" if name.endswith("_keras") else "")
 
 
 def find_runs(root):
@@ -158,12 +125,13 @@ def read_regret(runs):
         `taylor_optimum`, `regret`, `regret_over_sqrt_n`, `gap`, `status`,
         `network_loss` (cumulative, of the rounds' whole minibatches) and
         `certified`: whether the optimum is one, to a relative gap of `LARGEST_GAP`.
+        Of a task of which no run was solved it has no rows.
 
     Raises:
         ResultsError: If a run's table is missing or damaged, or `round` is
             not the number N of rounds by which regret is normalised.
     """
-    table = _read(runs, paths.REGRET, _REGRET, ["network_loss"])
+    table = _read(runs, paths.REGRET, _REGRET, ["network_loss"], taylor_records)
     small = table["gap"] <= LARGEST_GAP * table["taylor_optimum"].abs()
     table["certified"] = small & table["status"].isin(_SOLVED)
     expected = table["regret"] / np.sqrt(table["round"])
@@ -195,7 +163,35 @@ def read_exponents(runs):
     Raises:
         ResultsError: If a run's table is missing or damaged.
     """
-    return _read(runs, paths.EXPONENTS, _EXPONENTS)
+    return _read(runs, paths.EXPONENTS, _EXPONENTS, (), taylor_records)
+
+
+def read_exploration(runs):
+    """The three measures of exploration (Figure 5).
+
+    Args:
+        runs: Directory of runs, or the frame that `find_runs` gave.
+
+    Returns:
+        A dictionary of frames, all with `set`, `task`, `scale`, `optimizer`, `seed`, `run`
+        and `scope`: `"minimum_hamming"` (`epoch`, `minimum_hamming`), `"switches"` and
+        `"log_volume"` (`position` in the sorted order, counted from one, the measure, and
+        the `rank` behind a log-volume) and `"totals"` (`measure`, `total`, `count`,
+        `rounds`, `values`, `floor`, `rank`). Without rows where nothing was measured.
+
+    Raises:
+        ResultsError: If a run's table is missing or damaged.
+    """
+    named = {
+        "minimum_hamming": (paths.MINIMUM_HAMMING, _MINIMUM_HAMMING),
+        "switches": (paths.SWITCHES, _SWITCHES),
+        "log_volume": (paths.LOG_VOLUME, _LOG_VOLUME),
+        "totals": (paths.EXPLORATION, _EXPLORATION),
+    }
+    return {
+        name: _read(runs, path, columns, (), activation_records, "explore")
+        for name, (path, columns) in named.items()
+    }
 
 
 def require_one_protocol(runs):
@@ -238,10 +234,26 @@ def taylor_records(config):
         A dictionary from a record's name to its options; weights that were kept for
         recording afterwards are no such record.
     """
+    return _records(config, "taylor_rounds")
+
+
+def activation_records(config):
+    """The records of a run that hold activation configurations.
+
+    Args:
+        config: A run's configuration, as `find_runs` gives it.
+
+    Returns:
+        A dictionary from a record's name to its options.
+    """
+    return _records(config, "activation_rounds")
+
+
+def _records(config, kind):
     return {
         name: options
         for name, options in config.get("records", {}).items()
-        if options.get("kind", "taylor_rounds") == "taylor_rounds"
+        if options.get("kind", "taylor_rounds") == kind
     }
 
 
@@ -254,6 +266,10 @@ def _shared(config):
     for name, record in taylor_records(config).items():  # of partial results, not all have all
         chosen = ("reduction", "schedule", "examples")
         shared[f"records ({name})"] = tuple(record.get(key) for key in chosen)
+    for name, record in activation_records(config).items():
+        units = {layer: options["units"] for layer, options in record["layers"].items()}
+        chosen = ("points", "seed", "schedule")
+        shared[f"records ({name})"] = (*(record.get(key) for key in chosen), units)
     return shared
 
 
@@ -304,20 +320,28 @@ def _added_records(directory):
     return {name: record["config"] for name, record in added.items()}
 
 
-def _read(runs, name, columns, optional=()):
+def _read(runs, name, columns, optional=(), records=None, stage="solve"):
+    """One table of all runs; what is made of `records` may be missing where nobody made it."""
     runs = runs if isinstance(runs, pd.DataFrame) else find_runs(runs)
-    tables = [_read_table(run, name, columns, optional) for _, run in runs.iterrows()]
-    filled = [table for table in tables if len(table)]  # an empty one would blur the dtypes
-    return pd.concat(filled or tables[:1], ignore_index=True)
+    there = [Path(run, name).is_file() for run in runs["run"]]
+    tasks = set(runs["task"][there])  # of which some run has the table
+    found = []
+    for _, run in runs.iterrows():
+        path = Path(run["run"], name)
+        unmade = records and not (run["task"] in tasks and records(run["config"]))
+        table = None if unmade and not path.is_file() else path
+        found.append(_read_table(run, table, columns, optional, stage))
+    filled = [table for table in found if len(table)]  # an empty one would blur the dtypes
+    return pd.concat(filled or found[:1], ignore_index=True)
 
 
-def _read_table(run, name, columns, optional):
-    path = Path(run["run"], name)
-    remedy = f"Write it with `python -m reproduce solve {run['run']}`."
-    if not path.is_file():
+def _read_table(run, path, columns, optional, stage):
+    """The table of one run; without rows where it has none, and need not have one."""
+    remedy = f"Write it with `python -m reproduce {stage} {run['run']}`."
+    if path and not path.is_file():
         raise ResultsError(f"{path} is missing. {remedy}")
     try:
-        table = _complete(pd.read_csv(path), columns, optional)
+        table = _complete(pd.read_csv(path) if path else pd.DataFrame(), columns, optional)
         columns = [*columns, *optional]
         numbers = [column for column in columns if column not in _TEXT]
         table[numbers] = table[numbers].apply(pd.to_numeric)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reproduce import tables
+from reproduce import labels, tables
 from reproduce.tables import ResultsError
 
 
@@ -44,7 +44,7 @@ def test_nothing_inside_a_run_is_taken_for_a_run(tmp_path, write):
     ],
 )
 def test_labels_are_those_of_the_paper(task, name, rate, label):
-    assert tables.optimizer_label(task, name, rate) == label
+    assert labels.optimizer_label(task, name, rate) == label
 
 
 def test_every_table_has_one_row_a_saved_row(tmp_path, write_set):
@@ -71,6 +71,7 @@ def test_every_table_has_one_row_a_saved_row(tmp_path, write_set):
 @pytest.mark.parametrize("damage", ["missing", "empty", "binary", "column", "text"])
 def test_a_missing_or_damaged_file_is_named_with_its_remedy(tmp_path, write, name, read, damage):
     run = write(tmp_path, "adam_seed0", "adam", 0.01)
+    write(tmp_path, "sgd_seed0", "sgd", 0.1)
     path = run / "results" / name
     number = {"losses.csv": "loss", "regret.csv": "regret", "exponents.csv": "exponent"}[name]
     table = pd.read_csv(path)
@@ -90,6 +91,14 @@ def test_a_missing_or_damaged_file_is_named_with_its_remedy(tmp_path, write, nam
     assert str(path) in str(error.value)
     assert f"python -m reproduce solve {run}" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["regret", "exponents"])
+def test_what_no_run_was_solved_for_is_an_empty_table(tmp_path, write_set, name):
+    for path in write_set(tmp_path).glob(f"*/results/{name}.csv"):
+        path.unlink()
+    table = getattr(tables, f"read_{name}")(tmp_path)
+    assert table.empty and {"optimizer", "scope", "radius"} <= set(table)
 
 
 def test_regret_normalised_by_something_else_is_refused(tmp_path, write):
