@@ -5,13 +5,12 @@ import math
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from reproduce import captions, curves, selection, style, tables
+from reproduce import captions, curves, legend, selection, style, tables
 from reproduce.layer_curves import layer_curves
 from reproduce.tables import NoResults
 
 _HEIGHT = 2.3  # inches, without the caption
 _LAYER_WIDTH, _LAYERS_HEIGHT = 1.75, 3.33
-_HANDLE, _LEGEND_CHARACTERS = 7, 15.0  # characters, of a handle and of an inch of legend
 _PAPER_REGRET = {"autoencoder": (2.0, 7.0), "convnet": (4.0, 16.0)}
 _PAPER_LOSS = (0.1, 0.3)
 _DEFAULT_LAYER = {"convnet": "conv2d_2", "autoencoder": "dense_3"}  # from left to right
@@ -106,7 +105,9 @@ def compose(runs, regret, losses, record="figures", layer=None, sgd=None, ball=F
         grid = figure.subplots(1, len(panels), squeeze=False)[0]
         notes = [panel(axes, each) for axes, (panel, each) in zip(grid, panels)]
         _legend(figure, found, losses, with_losses=len(panels) > len(found))
-    _caption(figure, runs, found, record, ball, any(notes))
+    layers = regret[~regret["scope"].str.contains(":")]
+    others = selection.in_other_domain(layers, record, ball)
+    _caption(figure, runs, found, record, ball, any(notes), others)
     return figure
 
 
@@ -207,39 +208,19 @@ def _finish(axes, shown, paper):
 
 
 def _legend(figure, found, losses, with_losses):
-    """Rows above all panels: no curve can run through them."""
-    handles = []
-    for label, colour in style.colours({label for each in found for label in each.regret}).items():
-        # One label may stand for runs of both tasks, of which only one diverged.
-        tasks = {each.task for each in found if label in each.regret}
-        fates = [
-            (fate, task)
-            for task in sorted(tasks)
-            if (fate := curves.diverged(_runs_of(losses, task, label)))
-        ]
-        names = {each.task for each in found}
-        words = ", ".join(f"{task} {fate}" if len(names) > 1 else fate for fate, task in fates)
-        handles.append(Line2D([], [], color=colour, label=f"{label} ({words})" if words else label))
+    shown = {}
+    for each in found:
+        shown.setdefault(each.task, set()).update(each.regret)
+    entries = legend.optimizers(shown, losses)
     if with_losses:
-        handles += [
+        entries += [
             Line2D([], [], color="black", label="cumul. loss", **_LOSS_LINE),
             Line2D([], [], color="black", label="Taylor optimal", **_OPTIMUM_LINE),
         ]
-    columns = len(handles)
-    if sum(len(handle.get_label()) + _HANDLE for handle in handles) > _fitting(figure):
-        columns = -(-columns // 2)
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
+    legend.above(figure, entries)
 
 
-def _fitting(figure):
-    return figure.get_figwidth() * _LEGEND_CHARACTERS
-
-
-def _runs_of(losses, task, label):
-    return losses[(losses["task"] == task) & (losses["optimizer"] == label)]
-
-
-def _caption(figure, runs, found, record, ball, leaves):
+def _caption(figure, runs, found, record, ball, leaves, others=()):
     shown = {(each.task, label) for each in found for label in each.regret}
     pairs = zip(runs["task"], runs["optimizer"])
     lines = captions.lines(runs[[pair in shown for pair in pairs]], record, ball)
@@ -249,6 +230,9 @@ def _caption(figure, runs, found, record, ball, leaves):
     missing = style.in_order(label for each in found for label in each.missing)
     if missing:
         lines[-1].append(f"trained but not solved so: {', '.join(missing)}")
+    if others:
+        domain = "without a ball" if ball else "over a ball"
+        lines[-1].append(f"not shown, as solved {domain} only: {', '.join(others)}")
     if leaves:
         lines[-1].append("the first epochs lie outside the vertical axis")
     style.caption(figure, lines)

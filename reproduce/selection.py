@@ -94,6 +94,22 @@ def chosen_domain(ball, solved, record):
     return ball, "_ball" if ball else "_no_ball"
 
 
+def in_other_domain(solved, record, ball):
+    """Tasks that a record was solved for, but only in the other domain of V.
+
+    Args:
+        solved: Rows of `tables.read_regret` of the scopes that are drawn.
+        record: Name of the record.
+        ball: Whether optima over the ball of Theorem 2 are drawn.
+
+    Returns:
+        A sorted list of names.
+    """
+    of_record = solved[solved["record"] == record]
+    drawn = np.isfinite(of_record["radius"]) == ball
+    return sorted(set(of_record["task"]) - set(of_record[drawn]["task"]))
+
+
 def rows(table, record, scope, ball=False):
     """Rows of one record and scope, with or without the ball of Theorem 2.
 

@@ -238,6 +238,16 @@ def test_figure_4_names_what_was_trained_but_not_solved(tmp_path, write_convnet)
     assert "trained but not solved so: RMSProp" in _caption(_figure_4(tmp_path))
 
 
+def test_figure_4_names_the_task_that_was_solved_in_the_other_domain(
+    tmp_path, write_set, write_convnet_set
+):
+    write_set(tmp_path / "autoencoder")
+    write_convnet_set(tmp_path / "convnet", radii=(1.2,))
+    figure = _figure_4(tmp_path)
+    assert len(figure.axes) == 2  # regret and losses of the autoencoder
+    assert "not shown, as solved over a ball only: convnet" in _caption(figure)
+
+
 @pytest.mark.parametrize("record, radius", [("figures", False), ("definition", True)])
 def test_each_protocol_has_its_own_domain(tmp_path, write_convnet_set, record, radius):
     root = write_convnet_set(tmp_path / "runs", radii=(1.2, np.inf))
