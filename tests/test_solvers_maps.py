@@ -15,6 +15,7 @@ from nta_tf.solvers import (
     minimize,
     minimize_prefixes,
     reduced,
+    sgd,
 )
 from tests import taylor_problems
 
@@ -148,6 +149,23 @@ def test_factored_problem_equals_dense(factored, rng, solver):
         assert found.loss == pytest.approx(expected.loss, rel=1e-7)
         np.testing.assert_allclose(found.weights, expected.weights, atol=1e-2)
         assert found.weights.shape == shape
+
+
+def test_sgd_of_factors_equals_dense(factored, rng):
+    """The same steps, and so the same V but for rounding."""
+    factored, matrix = factored
+    state = rng.bit_generator.state
+    dense = labelled(rng, DenseMap(matrix), matrix.shape[2:])
+    rng.bit_generator.state = state
+    ours = labelled(rng, factored, matrix.shape[2:])
+    # Steps four times as long would multiply rounding errors from pass to pass.
+    options = {"radius": 0.5, "learning_rate": 0.005, "batch_size": 2, "averaging": True}
+    expected, found = sgd(dense, **options), sgd(ours, **options)
+    assert found.status.solved and found.iterations == expected.iterations
+    np.testing.assert_allclose(found.weights, expected.weights, atol=1e-10)
+    exact = minimize(dense, 0.5, "newton", tolerance=1e-8)
+    assert found.loss - found.gap <= exact.loss
+    assert found.loss == pytest.approx(exact.loss, rel=1.1e-3)
 
 
 @pytest.mark.parametrize("solver", ["newton_cg", "reduced"])
