@@ -13,7 +13,7 @@ from nta_tf.trace import as_run
 CHECKPOINTS = 20
 _AIM_ON_BALL = 1e-7
 # Optima on a ball below this share of the cumulative loss are as good as zero: regret is that loss.
-_NEGLIGIBLE = 5e-5
+_NEGLIGIBLE = 1e-4
 
 
 def regret(
@@ -51,7 +51,7 @@ def regret(
         solver: Solver where there is no closed form; see `nta.solvers.minimize`.
         tolerance: Relative gap up to which an optimum counts as found. On a ball, where the last
             digits cost little, the solver aims at much less, since regret is a small difference
-            of large numbers. An optimum on a ball that is less than 5e-5 of the cumulative loss
+            of large numbers. An optimum on a ball that is less than 1e-4 of the cumulative loss
             counts as found too: it may be zero, and regret is that loss.
 
     Returns:
