@@ -1,5 +1,6 @@
 """What a figure or a verdict rests on, in words, from the runs' own configurations."""
 
+import math
 import re
 
 import numpy as np
@@ -12,6 +13,11 @@ _PRECISIONS = {
     "mixed_bfloat16": "bfloat16 training steps, float32 records",
 }
 _ACTIVATIONS = {None: "linear", "None": "linear"}
+# Where the mean square of RMSProp starts decides how large its first steps are.
+_RMSPROP = {
+    "tensorflow_2016": "RMSProp as in TensorFlow of 2016, its mean square starting at one",
+    "keras_3": "RMSProp as in Keras 3, its mean square starting at zero",
+}
 
 
 def protocol(runs, record, ball=False):
@@ -34,6 +40,69 @@ def protocol(runs, record, ball=False):
         "inside the ball" if ball else "no ball",
     ]
     return f"{record} protocol: " + ", ".join(word for word in words if word)
+
+
+def activations(runs):
+    """How activation configurations were recorded.
+
+    Args:
+        runs: Runs of one task, as `tables.find_runs` gives them.
+
+    Returns:
+        One phrase, such as `"activations: 1 round an epoch, all 60,000 data points, all 180
+        units"`; empty where none were recorded.
+    """
+    found = [record for config in runs["config"] for record in _activation_records(config)]
+    if not found:
+        return ""
+    options, layers = found[0], found[0]["layers"].values()
+    points, examples = options["points"], runs.iloc[0]["config"].get("data", {}).get("examples")
+    units = sum(layer["units"] for layer in layers)
+    every = sum(math.prod(layer["shape"]) for layer in layers)
+    words = [_schedule(options.get("schedule")), _share(points, examples, "data points")]
+    words.append(_share(units, every, "units"))
+    if units < every:
+        words.append(f"at most {options['units']:,} a layer")
+    if points != examples or units < every:
+        words.append(f"chosen with seed {options['seed']}")
+    return f"activations: {', '.join(words)}"
+
+
+def floor(totals):
+    """What the log-volumes of neurons rest on.
+
+    Args:
+        totals: Rows of `tables.read_exploration` of one task, of the totals.
+
+    Returns:
+        One phrase.
+    """
+    rows = totals[totals["measure"] == "log_volume"]
+    values, smallest = rows["values"].max(), rows["floor"].max()
+    return (
+        f"{values:g} singular values, at least {_exponent(smallest)} each, so that no "
+        f"log-product lies below {values * math.log(smallest):.0f}"
+    )
+
+
+def rmsprop(runs):
+    """Which variants of RMSProp there are.
+
+    Args:
+        runs: Runs as `tables.find_runs` gives them.
+
+    Returns:
+        One phrase, empty where there is no RMSProp.
+    """
+    shown = runs[runs["optimizer"].str.startswith("RMSProp")]
+    keras = shown["optimizer"].str.endswith("(Keras 3)")
+    variants = [
+        config.get("protocol", {}).get("optimizer_variant") for config in shown["config"][~keras]
+    ]
+    words = _RMSPROP.get(variants[0] if variants else "keras_3" if len(shown) else None, "")
+    if words and variants and keras.any():
+        words += ", that of Keras 3 at zero"
+    return words
 
 
 def experiment(runs):
@@ -101,7 +170,10 @@ def certificate(optima, ball=True):
     loose = found[~found["certified"]]
     where = "" if ball else " for V within twice their distance"
     if loose.empty:
-        return f"relative gap of optima at most {_exponent(tables.LARGEST_GAP)}{where}"
+        zeros = (found["gap"] > tables.LARGEST_GAP * found["taylor_optimum"].abs()).sum()
+        within = f"{_exponent(tables.NEGLIGIBLE)} of the cumulative loss"
+        close = f"; {zeros:,} of {len(found):,} are zero to within {within}" if zeros else ""
+        return f"relative gap of optima at most {_exponent(tables.LARGEST_GAP)}{where}{close}"
     relative = (loose["gap"] / loose["taylor_optimum"].abs()).replace(np.inf, np.nan)
     if relative.isna().all():
         return f"{len(loose):,} of {len(found):,} optima without a certificate (hollow points)"
@@ -157,8 +229,8 @@ def lines(runs, record=None, ball=False, bands="seeds"):
         runs: Runs that the figure shows, of one task or of both.
         record: Name of the record that it shows, `None` for plain losses.
         ball: Whether optima were taken over the ball of Theorem 2.
-        bands: What the shaded bands are over; over seeds there are none where
-            there is one seed.
+        bands: What the shaded bands are over, None without any; over seeds there are
+            none where there is one seed.
 
     Returns:
         One line a task, each a list of phrases, as `style.caption` takes them.
@@ -168,7 +240,7 @@ def lines(runs, record=None, ball=False, bands="seeds"):
     for task, group in groups:
         phrases = [protocol(group, record, ball)] if record else []
         phrases += experiment(group)
-        if bands != "seeds" or group["seed"].nunique() > 1:
+        if bands not in (None, "seeds") or bands and group["seed"].nunique() > 1:
             phrases.append(f"bands: one standard deviation over {bands}")
         if len(groups) > 1:
             phrases[0] = f"{task}: {phrases[0]}"
@@ -197,6 +269,16 @@ def _data(data):
     if not isinstance(examples, int) or f"{examples:,}" in source:
         return source
     return f"{source}, {examples:,} of them used" if "," in source else f"{source}, {examples:,}"
+
+
+def _activation_records(config):
+    return tables.activation_records(config).values()
+
+
+def _share(count, whole, things):
+    if whole is None:
+        return f"{count:,} {things}"
+    return f"all {count:,} {things}" if count == whole else f"{count:,} of {whole:,} {things}"
 
 
 def _record(config, record):

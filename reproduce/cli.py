@@ -161,11 +161,14 @@ def _figures(options):
 
 
 def _compare(options):
-    from reproduce import compare
+    from reproduce import compare, exploration_table
 
-    claims = compare.compare(options.runs)
+    claims, totals = compare.compare(options.runs), exploration_table.totals(options.runs)
     print(compare.markdown(claims))
-    for path in compare.write(claims, options.out):
+    written = compare.write(claims, options.out)
+    if len(totals):
+        written += exploration_table.write(totals, options.out, compare.markdown)
+    for path in written:
         print(path)
 
 

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from reproduce import captions, convnet_judgements, judgements, selection, tables
+from reproduce import (
+    captions,
+    convnet_judgements,
+    exploration_curves,
+    exploration_judgements,
+    judgements,
+    selection,
+    tables,
+)
 from reproduce.claims import NEEDS, STATEMENTS
 from reproduce.evidence import Evidence
 from reproduce.judgements import Judgement
@@ -36,7 +44,7 @@ def compare(root):
     for _, runs in tables.find_runs(root).groupby("set"):
         tables.require_one_protocol(runs)
         for task, group in runs.groupby("task"):
-            rows += _JUDGED[task](group)
+            rows += _JUDGED[task](group) + _exploration(group, task)
     measured = {row["claim"] for row in rows}
     rows += [
         _row(claim, Judgement(_NOT_MEASURED, NEEDS.get(claim, "needs the autoencoder")), "")
@@ -127,6 +135,30 @@ def _convnet(runs):
                 rows += [_row(1, growth, protocol, addition), _row(2, bounds, protocol, addition)]
             else:
                 rows.append(_row(12, growth, protocol, f" - neurons{addition}"))
+    return rows
+
+
+def _exploration(runs, task):
+    """Rows of claims 6 to 8 for each variant of RMSProp that was trained."""
+    exploration, losses = tables.read_exploration(runs), tables.read_losses(runs)
+    totals = exploration_curves.totals(exploration, losses)
+    totals = totals[totals["scope"] == "network"]
+    labels = list(dict.fromkeys(totals["optimizer"]))
+    adam = next((label for label in labels if label.startswith("Adam")), "Adam")
+    protocol = f"{captions.activations(runs)}; {captions.summary(runs)}"
+    rows = []
+    for label in [label for label in labels if label.startswith("RMSProp")]:
+        where = f" - {task}" if label == "RMSProp" else f" - {task}, {label}"
+        between = exploration_judgements.between(totals, adam, label)
+        rows += [
+            _row(6, exploration_judgements.far_more(totals, label), protocol, where),
+            _row(7, between, protocol, where),
+        ]
+        if task == "autoencoder":
+            volumes = exploration_curves.exploration_curves(exploration, losses, task)
+            both = [volumes.measures["log_volume"].get(name) for name in (adam, label)]
+            margin = exploration_judgements.far_margin(totals["values"].max())
+            rows.append(_row(8, exploration_judgements.targeted(*both, margin), protocol, where))
     return rows
 
 

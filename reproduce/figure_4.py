@@ -5,13 +5,12 @@ import math
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from reproduce import captions, curves, selection, style, tables
+from reproduce import captions, curves, legend, selection, style, tables
 from reproduce.layer_curves import layer_curves
 from reproduce.tables import NoResults
 
 _HEIGHT = 2.3  # inches, without the caption
 _LAYER_WIDTH, _LAYERS_HEIGHT = 1.75, 3.33
-_HANDLE, _LEGEND_CHARACTERS = 7, 15.0  # characters, of a handle and of an inch of legend
 _PAPER_REGRET = {"autoencoder": (2.0, 7.0), "convnet": (4.0, 16.0)}
 _PAPER_LOSS = (0.1, 0.3)
 _DEFAULT_LAYER = {"convnet": "conv2d_2", "autoencoder": "dense_3"}  # from left to right
@@ -209,36 +208,16 @@ def _finish(axes, shown, paper):
 
 
 def _legend(figure, found, losses, with_losses):
-    """Rows above all panels: no curve can run through them."""
-    handles = []
-    for label, colour in style.colours({label for each in found for label in each.regret}).items():
-        # One label may stand for runs of both tasks, of which only one diverged.
-        tasks = {each.task for each in found if label in each.regret}
-        fates = [
-            (fate, task)
-            for task in sorted(tasks)
-            if (fate := curves.diverged(_runs_of(losses, task, label)))
-        ]
-        names = {each.task for each in found}
-        words = ", ".join(f"{task} {fate}" if len(names) > 1 else fate for fate, task in fates)
-        handles.append(Line2D([], [], color=colour, label=f"{label} ({words})" if words else label))
+    shown = {}
+    for each in found:
+        shown.setdefault(each.task, set()).update(each.regret)
+    entries = legend.optimizers(shown, losses)
     if with_losses:
-        handles += [
+        entries += [
             Line2D([], [], color="black", label="cumul. loss", **_LOSS_LINE),
             Line2D([], [], color="black", label="Taylor optimal", **_OPTIMUM_LINE),
         ]
-    columns = len(handles)
-    if sum(len(handle.get_label()) + _HANDLE for handle in handles) > _fitting(figure):
-        columns = -(-columns // 2)
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
-
-
-def _fitting(figure):
-    return figure.get_figwidth() * _LEGEND_CHARACTERS
-
-
-def _runs_of(losses, task, label):
-    return losses[(losses["task"] == task) & (losses["optimizer"] == label)]
+    legend.above(figure, entries)
 
 
 def _caption(figure, runs, found, record, ball, leaves, others=()):

@@ -2,15 +2,12 @@
 
 from pathlib import Path
 
-from reproduce import figure_3, figure_4, figure_6, tables
+from reproduce import figure_3, figure_4, figure_5, figure_6, tables
 from reproduce.tables import NoResults, ResultsError
 
 # A figure's module has `draw(runs, out, ...)`; register it here, with the options it takes.
-FIGURES = {"3": figure_3.draw, "4": figure_4.draw, "6": figure_6.draw}
-_OPTIONS = {"3": ["records", "ball"], "4": ["records", "layer", "sgd", "ball"], "6": []}
-
-# What the other figures of the paper wait for.
-_WAITING = {"5": "the exploration measures of the convnet and the autoencoder"}
+FIGURES = {"3": figure_3.draw, "4": figure_4.draw, "5": figure_5.draw, "6": figure_6.draw}
+_OPTIONS = {"3": ["records", "ball"], "4": ["records", "layer", "sgd", "ball"], "5": [], "6": []}
 
 
 def draw(numbers, root, out, **options):
@@ -34,7 +31,7 @@ def draw(numbers, root, out, **options):
         ResultsError: If a figure is unknown, or its results are missing.
     """
     numbers = [str(number) for number in numbers]
-    drawers = {number: _drawer(number, root) for number in numbers}
+    drawers = {number: _drawer(number) for number in numbers}
     sets = list(tables.find_runs(root).groupby("set"))
     written, missing = {number: [] for number in numbers}, {}
     for name, runs in sets:
@@ -60,13 +57,7 @@ def _require_asked(written, missing, options):
             raise missing[number]
 
 
-def _drawer(number, root):
-    if number in FIGURES:
-        return FIGURES[number]
-    if number in _WAITING:
-        raise ResultsError(
-            f"Figure {number} needs {_WAITING[number]}, and '{root}' has no such "
-            f"results; figures {', '.join(FIGURES)} can be drawn."
-        )
-    known = sorted({*FIGURES, *_WAITING})
-    raise ResultsError(f"There is no figure {number}; the figures are {', '.join(known)}.")
+def _drawer(number):
+    if number not in FIGURES:
+        raise ResultsError(f"There is no figure {number}; the figures are {', '.join(FIGURES)}.")
+    return FIGURES[number]
