@@ -50,6 +50,9 @@ _OPTIONAL = {"accuracy": None, "network_loss": "cumulative_loss"}
 
 # Figures and tables rest on optima whose gap is at most this fraction of them.
 LARGEST_GAP = 1e-3
+# Of an optimum that is all but zero the gap is as large as itself; what counts for regret is
+# then how large it is as a fraction of the cumulative loss.
+NEGLIGIBLE = 1e-4
 # Names of those `nta_tf.solvers.Status` that end with a minimum, spelled out here because
 # drawing must not import TensorFlow.
 _SOLVED = {"OPTIMAL", "RANK_DEFICIENT", "ON_BALL"}
@@ -124,7 +127,8 @@ def read_regret(runs):
         `reduction`, `scope`, `radius`, `round`, `epoch`, `cumulative_loss`,
         `taylor_optimum`, `regret`, `regret_over_sqrt_n`, `gap`, `status`,
         `network_loss` (cumulative, of the rounds' whole minibatches) and
-        `certified`: whether the optimum is one, to a relative gap of `LARGEST_GAP`.
+        `certified`: whether the optimum is one, to a relative gap of `LARGEST_GAP`,
+        or to `NEGLIGIBLE` of the cumulative loss.
         Of a task of which no run was solved it has no rows.
 
     Raises:
@@ -133,6 +137,7 @@ def read_regret(runs):
     """
     table = _read(runs, paths.REGRET, _REGRET, ["network_loss"], taylor_records)
     small = table["gap"] <= LARGEST_GAP * table["taylor_optimum"].abs()
+    small |= table["gap"] <= NEGLIGIBLE * table["cumulative_loss"]
     table["certified"] = small & table["status"].isin(_SOLVED)
     expected = table["regret"] / np.sqrt(table["round"])
     wrong = ~np.isclose(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reproduce import labels, tables
+from reproduce import captions, labels, tables
 from reproduce.tables import ResultsError
 
 
@@ -218,6 +218,19 @@ def test_an_optimum_is_certified_by_its_gap_and_its_status(tmp_path, write, gap,
     table = pd.read_csv(path)
     table.assign(gap=gap * table["taylor_optimum"], status=status).to_csv(path, index=False)
     assert (tables.read_regret(tmp_path)["certified"] == certified).all()
+
+
+@pytest.mark.parametrize("share, certified", [(1e-4, True), (2e-4, False)])
+def test_an_optimum_that_is_all_but_zero_is_certified(tmp_path, write, share, certified):
+    run = write(tmp_path, "adam_seed0", "adam", 0.01)
+    path = run / "results" / "regret.csv"
+    table = pd.read_csv(path)
+    zero = share * table["cumulative_loss"]
+    table.assign(gap=zero, taylor_optimum=zero, status="OPTIMAL").to_csv(path, index=False)
+    regret = tables.read_regret(tmp_path)
+    assert (regret["certified"] == certified).all()
+    words = f"{len(regret)} are zero to within 1e-4 of the cumulative loss"
+    assert (words in captions.certificate(regret)) == certified
 
 
 def test_the_same_run_twice_is_refused(tmp_path, write):
