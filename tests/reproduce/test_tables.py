@@ -229,7 +229,7 @@ def test_an_optimum_that_is_all_but_zero_is_certified(tmp_path, write, share, ce
     table.assign(gap=zero, taylor_optimum=zero, status="OPTIMAL").to_csv(path, index=False)
     regret = tables.read_regret(tmp_path)
     assert (regret["certified"] == certified).all()
-    words = f"of {len(regret)} are zero to within 1e-4 of the cumulative loss"
+    words = f"of {len(regret):,} are zero to within 1e-4 of the cumulative loss"
     assert (words in captions.certificate(regret)) == certified
 
 
