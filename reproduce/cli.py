@@ -144,20 +144,24 @@ def _explore(options):
     print(f"next: python -m reproduce figures 5 --runs {options.runs}")
 
 
+def _illustrations(options):
+    from reproduce import illustrations
+
+    _list(illustrations.illustrate(options.out))
+
+
+def _lines(options):
+    from reproduce import lines
+
+    asked = options.epoch, options.seed, options.points, options.data_dir
+    _list(lines.write(options.run, options.out, *asked))
+
+
 def _figures(options):
     from reproduce import figures
 
-    written = figures.draw(
-        options.numbers or list(figures.FIGURES),
-        options.runs,
-        options.out,
-        records=options.records,
-        layer=options.layer,
-        sgd=options.sgd,
-        ball=options.ball,
-    )
-    for path in written:
-        print(path)
+    chosen = {name: getattr(options, name) for name in _AS_IN_THE_PAPER}
+    _list(figures.draw(options.numbers or figures.ALL, options.runs, options.out, **chosen))
 
 
 def _compare(options):
@@ -168,8 +172,7 @@ def _compare(options):
     written = compare.write(claims, options.out)
     if len(totals):
         written += exploration_table.write(totals, options.out, compare.markdown)
-    for path in written:
-        print(path)
+    _list(written)
 
 
 def _everything(options):
@@ -190,6 +193,8 @@ def _parser():
     _add_record(stages)
     _add_solve(stages)
     _add_explore(stages)
+    _add_illustrations(stages)
+    _add_lines(stages)
     _add_figures(stages)
     _add_compare(stages)
     return parser
@@ -281,6 +286,35 @@ def _add_explore(stages):
     stage.set_defaults(stage=_explore)
 
 
+def _add_illustrations(stages):
+    stage = stages.add_parser(
+        "illustrations", help="compute Figures 1 and 2 from small networks, a minute"
+    )
+    _tables_option(stage)
+    stage.set_defaults(stage=_illustrations)
+
+
+def _add_lines(stages):
+    stage = stages.add_parser(
+        "lines", help="compute losses and Taylor losses along lines through W^n, for Figure A4"
+    )
+    stage.add_argument("run", help="a run; its kept weights, or those after its last epoch")
+    stage.add_argument("--epoch", type=int, help="epoch of the round, where weights were kept")
+    stage.add_argument("--seed", type=int, default=0, help="seed of the random directions")
+    stage.add_argument("--points", type=int, default=81, help="positions along each direction")
+    stage.add_argument("--data-dir", help="where TFDS keeps its datasets, instead of TFDS_DATA_DIR")
+    _tables_option(stage)
+    stage.set_defaults(stage=_lines)
+
+
+def _tables_option(stage):
+    stage.add_argument(
+        "--out",
+        default="runs/illustrations",
+        help="directory of the tables; `figures --runs DIR` looks for them in DIR/illustrations",
+    )
+
+
 def _add_figures(stages):
     stage = stages.add_parser("figures", help="draw figures from solved runs")
     stage.add_argument("numbers", nargs="*", help="numbers of figures; default: all")
@@ -353,6 +387,11 @@ def _optimizers(names, paper):
             )
         pairs += [(name, float(rate))] if rate else own
     return pairs
+
+
+def _list(written):
+    for path in written:
+        print(path)
 
 
 def _show(table):

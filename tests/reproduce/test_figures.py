@@ -271,7 +271,7 @@ def test_several_result_sets_are_drawn_apart(tmp_path, write_set):
     [
         (3, "Figure 3 needs the regret of neurons"),
         ("5", "Figure 5 needs the exploration measures"),
-        (9, "There is no figure 9; the figures are 3, 4"),
+        (9, "There is no figure 9; the figures are 1, 2, 3, 4"),
     ],
 )
 def test_figures_without_results_say_what_is_missing(tmp_path, write_set, number, words):
