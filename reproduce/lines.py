@@ -95,6 +95,10 @@ def round_of(prepared, epoch=None):
     steps = len(prepared.x) // run.config["batch_size"]
     found = _kept_weights(run, epoch, steps) or _last_weights(run, model, epoch)
     values, index, step = found
+    if not all(np.isfinite(value).all() for value in values.values()):
+        raise ValueError(
+            f"The weights of {run!r} are not finite there. Choose another epoch or run."
+        )
     for variable in model.trainable_variables:
         variable.assign(values[variable.path])
     order = nta.training.epoch_order(
@@ -247,7 +251,7 @@ def _kept_weights(run, epoch, steps):
     names = [name for name, record in records if record["kind"] == "weight_rounds"]
     if not names:
         return None
-    epoch = epoch or run.epochs
+    epoch = run.epochs if epoch is None else epoch
     if not 1 <= epoch <= run.epochs:
         raise ValueError(f"{run!r} has epochs 1 to {run.epochs}. Received: epoch={epoch}")
     schedule = nta.schedules.get(run.config["records"][names[0]]["schedule"])
@@ -263,6 +267,8 @@ def _kept_weights(run, epoch, steps):
 
 def _last_weights(run, model, epoch):
     """Weights after the last epoch, which meet the first minibatch of the next."""
+    if not run.epochs:
+        raise ValueError(f"{run!r} has no epoch that is done. Let it train on first.")
     if epoch not in (None, run.epochs):
         raise ValueError(
             f"{run!r} kept no weights but those after epoch {run.epochs}. "
