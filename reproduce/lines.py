@@ -57,10 +57,15 @@ def write(directory, out, epoch=None, seed=0, points=81, data_dir=None):
         The paths written.
 
     Raises:
-        ValueError: If the run has no weights of that epoch.
+        ValueError: If the run is none of the paper's tasks, or has no weights of that epoch.
     """
+    config = nta.Run.open(directory).config
+    if "task" not in (config.get("metadata") or {}):
+        raise ValueError(
+            f"{directory} does not say which of the paper's tasks it is. Give a run of "
+            "`python -m reproduce train`; for a model of your own, call reproduce.lines.follow."
+        )
     prepared = prepare(directory, data_dir=data_dir)
-    config = prepared.run.config
     found = round_of(prepared, epoch)
     lines = directions(found.model, found.x, found.y, config["loss"], seed)
     table = follow(found.model, found.x, found.y, config["loss"], lines, points)

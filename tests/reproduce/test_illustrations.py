@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nta_tf as nta
-from reproduce import illustration_tables, illustrations, lines, paths, tasks
+from reproduce import cli, figures, illustration_tables, illustrations, lines, paths, tasks
 from reproduce.record import prepare
 from reproduce.train import train
 
@@ -221,8 +221,25 @@ def test_weights_that_were_not_kept_are_refused(runs, run, epoch, words):
         lines.round_of(prepare(runs[run]), epoch)
 
 
+def test_a_run_of_another_model_is_refused(tmp_path, sample, capsys):
+    model, x, y, loss = _small("autoencoder", sample)
+    nta.train(
+        model, x, y, optimizer="sgd", loss=loss, epochs=1, batch_size=4, directory=tmp_path / "own"
+    )
+    assert cli.main(["lines", str(tmp_path / "own"), "--out", str(tmp_path)]) == 1
+    assert "which of the paper's tasks" in capsys.readouterr().err
+
+
+def test_illustrations_are_written_where_figures_look_for_them(tmp_path):
+    shattered = illustrations.Shattered(widths=(1, 5, 1), points=5, epochs=3)
+    flashlight = illustrations.Flashlight(rounds=1)
+    illustrations.illustrate(tmp_path / "illustrations", shattered, flashlight)
+    assert len(figures.draw(["1", "2"], tmp_path, tmp_path / "out")) == 4
+
+
 def test_lines_are_written_where_figures_look_for_them(runs, tmp_path):
-    lines.write(runs["1"], tmp_path / "illustrations", points=9)
+    out = tmp_path / "illustrations"
+    assert cli.main(["lines", str(runs["1"]), "--out", str(out), "--points", "9"]) == 0
     settings, table = illustration_tables.read(tmp_path, "lines_autoencoder", ["losses"])
     assert settings["config"]["metadata"]["scale"] == "quick" and len(table) == 3 * 9
     list(_check_lines(table))
