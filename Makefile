@@ -33,6 +33,7 @@ reproduce: .venv/.stamp
 	$(BIN)/python -m reproduce solve $(QUICK)/autoencoder
 	$(BIN)/python -m reproduce solve $(QUICK)/convnet --domains ball --checkpoints 10
 	$(BIN)/python -m reproduce solve $(QUICK)/convnet --domains free --checkpoints 10 --records figures --scopes conv2d_1 conv2d_2
+	$(BIN)/python -m reproduce explore $(QUICK)
 	$(BIN)/python -m reproduce figures --runs $(QUICK) --out $(QUICK)/figures
 	$(BIN)/python -m reproduce
 

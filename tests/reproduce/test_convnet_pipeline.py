@@ -1,6 +1,7 @@
 """The convnet's stages: train, record, solve, figures, on real digits."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -35,6 +36,22 @@ def test_records_added_since_are_known_to_the_readers(runs):
     records = tables.find_runs(runs)["config"].iloc[0]["records"]
     assert records["figures"]["reduction"] == "batch_mean"
     assert records["definition"]["examples"] == 8
+    assert records["activations"]["points"] == 64
+    units = {name: layer["units"] for name, layer in records["activations"]["layers"].items()}
+    assert units == {"conv2d_1": 10_000, "conv2d_2": 10_000, "conv2d_3": 3136, "dense_4": 192}
+
+
+def test_replayed_activations_are_explored(runs, tmp_path):
+    root = shutil.copytree(runs, tmp_path / "runs")
+    assert main(["explore", str(root)]) == 0
+    totals = pd.read_csv(root / _RUN / "results/exploration.csv")
+    network = totals[totals["scope"] == "network"].set_index("measure")
+    assert network["count"].tolist() == [2, 64, 23_328]
+    assert 0 < network["total"]["switches"] < 1
+    assert (
+        len(pd.read_csv(root / _RUN / "results/log_volume.csv").query("scope == 'network'")) == 401
+    )
+    assert main(["figures", "5", "--runs", str(root), "--out", str(tmp_path)]) == 0
 
 
 def test_every_optimum_on_the_ball_is_certified(runs):
@@ -105,12 +122,19 @@ def test_figures_and_saved_copy(runs, tmp_path):
         ("train --task autoencoder --data cifar10", "data.*'cifar10'"),
         ("record {tmp}", "There is no run in"),
         ("solve {runs} --scopes conv2d_9", "has layers.*'conv2d_9'"),
+        ("record {runs} --protocols mine", "Protocols of this scale are.*'activations'.*mine"),
+        ("explore {weights}", "No run in .* record of activation.*--protocols activations"),
     ],
 )
 def test_errors_are_one_sentence(arguments, sentence, runs, tmp_path, capsys):
     import re
 
-    words = [word.format(tmp=tmp_path, runs=runs) for word in arguments.split()]
+    weights = shutil.copytree(runs, tmp_path / "weights") if "weights" in arguments else None
+    for path in weights.glob("*/progress.json") if weights else ():  # as before recording
+        progress = json.loads(path.read_text())
+        path.write_text(json.dumps({**progress, "added": {}}))
+    places = {"tmp": tmp_path, "runs": runs, "weights": weights}
+    words = [word.format(**places) for word in arguments.split()]
     assert main(words) == 1
     message = capsys.readouterr().err
     assert re.search(sentence, message), message

@@ -1,11 +1,15 @@
 """The stages of `python -m reproduce`, from training on real digits to drawn figures."""
 
 import json
+import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
+import nta_tf as nta
 from reproduce.cli import main
+from reproduce.explore import evenly_spaced
 
 _RUNS = ["adam_0.01_seed0", "sgd_0.1_seed0"]
 
@@ -54,6 +58,69 @@ def test_saved_copy_is_drawn_like_the_run(runs, tmp_path):
     assert copied == ["config.json", "exponents.csv", "losses.csv", "regret.csv"]
     arguments = ["figures", "6", "--runs", str(tmp_path / "saved"), "--out", str(tmp_path)]
     assert main(arguments) == 0 and (tmp_path / "figure_6.png").exists()
+
+
+def test_explored_tables_hold_the_librarys_measures(runs, tmp_path, capsys):
+    root = shutil.copytree(runs, tmp_path / "runs")
+    assert main(["explore", str(root), "--save", str(tmp_path / "saved")]) == 0
+    assert "figures 5 --runs" in capsys.readouterr().out
+    run = tmp_path / "saved" / _RUNS[0]
+    found = {path.stem: pd.read_csv(path) for path in (run / "results").iterdir()}
+    assert set(found) == {"losses", "minimum_hamming", "switches", "log_volume", "exploration"}
+    layers = [f"dense_{number}" for number in range(1, 6)]
+    for scope in ["network", "dense_3"]:
+        of = {
+            name: table[table["scope"] == scope]
+            for name, table in found.items()
+            if name != "losses"
+        }
+        layer = None if scope == "network" else scope
+        hamming = nta.exploration.minimum_hamming(root / _RUNS[0], layer)
+        switches = np.sort(nta.exploration.switches(root / _RUNS[0], layer))[::-1]
+        volumes = np.sort(nta.exploration.log_volume(root / _RUNS[0], layer))[::-1]
+        np.testing.assert_allclose(of["minimum_hamming"]["minimum_hamming"], hamming)
+        assert of["minimum_hamming"]["epoch"].tolist() == [1, 2, 3]
+        place = of["switches"]["position"].to_numpy()
+        assert place[[0, -1]].tolist() == [1, 4000] and len(place) <= 401
+        np.testing.assert_allclose(of["switches"]["switches"], switches[place - 1])
+        np.testing.assert_allclose(of["log_volume"]["log_volume"], volumes)
+        totals = of["exploration"].set_index("measure")["total"]
+        np.testing.assert_allclose(totals["minimum_hamming"], np.nansum(hamming))
+        np.testing.assert_allclose(totals["switches"], switches.mean())
+        np.testing.assert_allclose(totals["log_volume"], volumes.mean())
+    assert list(dict.fromkeys(found["exploration"]["scope"])) == ["network", *layers]
+    assert main(["figures", "5", "--runs", str(tmp_path / "saved"), "--out", str(tmp_path)]) == 0
+    assert (tmp_path / "figure_5.png").exists()
+
+
+def test_activations_alone_may_be_recorded(tmp_path, capsys):
+    arguments = "--epochs 2 --optimizers sgd:0.1 --protocols activations --out"
+    assert main(["train", *arguments.split(), str(tmp_path)]) == 0
+    assert f"next: python -m reproduce explore {tmp_path}" in capsys.readouterr().out
+    config = json.loads((tmp_path / _RUNS[1] / "config.json").read_text())
+    assert set(config["records"]) == {"activations"}
+    assert config["records"]["activations"]["points"] == 4000
+
+
+@pytest.mark.parametrize(
+    "count, positions, expected",
+    [(5, 3, [1, 3, 5]), (3, 10, [1, 2, 3]), (1, 4, [1]), (1000, 401, None)],
+)
+def test_positions_are_even_with_both_ends(count, positions, expected):
+    places, values = evenly_spaced(np.arange(count)[::-1], positions)
+    assert places[0] == 1 and places[-1] == count and len(set(places)) == len(places)
+    assert expected is None or places.tolist() == expected
+    np.testing.assert_array_equal(values, count - places)
+
+
+def test_a_run_that_diverged_at_once_has_tables_without_rows(tmp_path, capsys):
+    arguments = "--epochs 3 --optimizers sgd:1e9 --protocols activations --out"
+    assert main(["train", *arguments.split(), str(tmp_path)]) == 0
+    assert main(["explore", str(tmp_path)]) == 0
+    assert "fewer than two rounds to compare" in capsys.readouterr().out
+    for name in ("minimum_hamming", "switches", "log_volume", "exploration"):
+        (path,) = tmp_path.glob(f"*/results/{name}.csv")
+        assert pd.read_csv(path).empty
 
 
 def test_figures_and_claims_are_drawn_from_the_tables(runs, tmp_path, capsys):
