@@ -7,6 +7,7 @@ import numpy as np
 from nta_tf.trace import Run, as_run
 
 _BYTES_AT_ONCE = 2**30  # of packed bits; what does not fit is measured in blocks of points
+_READ_AT_ONCE = 2**25
 
 
 class Configurations:
@@ -155,10 +156,17 @@ class _Recorded:
         widths = [-(-units // 8) for units in self.layers.values()]
         ends = np.cumsum(widths)
         block = np.empty((rounds, last - first, ends[-1]), np.uint8)
-        for layer, width, end in zip(self.layers, widths, ends):
-            for n, (epoch, row) in enumerate(self._places[:rounds]):
-                bits = self._run.read(f"{self._prefix}bits/{layer}", epoch)
-                block[n, :, end - width : end] = bits[row, first:last]
+        epochs = np.array([epoch for epoch, _ in self._places[:rounds]])
+        rows = np.array([row for _, row in self._places[:rounds]])
+        # Some epochs at a time: reading them one by one would take longer than measuring.
+        at_once = max(1, _READ_AT_ONCE // (self.points * ends[-1]))
+        for start in range(epochs[0], epochs[-1] + 1, at_once):
+            chosen = (epochs >= start) & (epochs < start + at_once)
+            for layer, width, end in zip(self.layers, widths, ends):
+                name = f"{self._prefix}bits/{layer}"
+                bits = self._run.read(name, slice(start, min(start + at_once, epochs[-1] + 1)))
+                kept = bits[epochs[chosen] - start, rows[chosen], first:last]
+                block[chosen, :, end - width : end] = kept
         return block
 
 
