@@ -1,12 +1,14 @@
 """Figure 5: exploration of activation configurations, by three measures."""
 
+import dataclasses
+
 from matplotlib.ticker import MaxNLocator
 
 from reproduce import captions, curves, exploration_curves, legend, style, tables
 from reproduce.exploration_curves import MEASURES
 from reproduce.tables import NoResults
 
-_ROW_HEIGHT, _LEGEND_HEIGHT = 1.8, 0.35  # inches, without the caption
+_ROW_HEIGHT, _LEGEND_HEIGHT, _LINE_HEIGHT = 1.8, 0.35, 0.2  # inches, without the caption
 _TASKS = {"convnet": "Convnet", "autoencoder": "Autoencoder"}  # from top to bottom
 _LETTERS = dict(zip(MEASURES, "abc"))
 _NAMES = {
@@ -108,7 +110,7 @@ def compose_layers(runs, exploration, losses):
     """
     found = _found(exploration, losses)
     totals = exploration_curves.totals(exploration, losses)
-    figure, grid = _grid(len(found))
+    figure, grid = _grid(len(found), lines=1)
     with style.context():
         for row, each in zip(grid, found):
             table = totals[(totals["task"] == each.task) & (totals["scope"] != "network")]
@@ -137,8 +139,9 @@ def _found(exploration, losses):
     return found
 
 
-def _grid(rows):
-    figure = style.new_figure(_ROW_HEIGHT * rows + _LEGEND_HEIGHT)
+def _grid(rows, lines=0):
+    """A figure with rows of panels, and room for further lines under the last of them."""
+    figure = style.new_figure(_ROW_HEIGHT * rows + _LEGEND_HEIGHT + _LINE_HEIGHT * lines)
     with style.context():
         return figure, figure.subplots(rows, len(MEASURES), squeeze=False)
 
@@ -150,6 +153,8 @@ def _panel(axes, each, measure):
         curves.draw(axes, drawn[label], colour, label)
     # On its way to infinity a run may switch anything: the others decide on the axis.
     shown = [drawn[label] for label in drawn if label not in each.shorter] or list(drawn.values())
+    if measure == "log_volume":  # a band may reach below the floor, where no neuron is
+        shown = [dataclasses.replace(curve, deviation=None) for curve in shown]
     low, high, leaves = curves.limits(shown, paper, transient=measure == "minimum_hamming")
     axes.set_ylim(low if measure == "log_volume" else 0.0, high)
     axes.set_xlim(0, max(curve.epoch.max() for curve in shown))
