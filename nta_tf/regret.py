@@ -12,7 +12,8 @@ from nta_tf.trace import as_run
 
 CHECKPOINTS = 20
 _AIM_ON_BALL = 1e-7
-# Optima on a ball below this share of the cumulative loss are as good as zero: regret is that loss.
+# Cross-entropies on a ball below this share of the cumulative loss are as good as zero: where
+# examples are separated they fall on to e^-30, and regret is the cumulative loss.
 _NEGLIGIBLE = 1e-4
 
 
@@ -51,8 +52,8 @@ def regret(
         solver: Solver where there is no closed form; see `nta.solvers.minimize`.
         tolerance: Relative gap up to which an optimum counts as found. On a ball, where the last
             digits cost little, the solver aims at much less, since regret is a small difference
-            of large numbers. An optimum on a ball that is less than 1e-4 of the cumulative loss
-            counts as found too: it may be zero, and regret is that loss.
+            of large numbers. A cross-entropy on a ball that is less than 1e-4 of the
+            cumulative loss counts as found too: it may be zero, and regret is that loss.
 
     Returns:
         A `pandas.DataFrame` with one row a checkpoint round: `round` (N), `epoch`,
@@ -130,7 +131,8 @@ def _gradient_tensor_tables(run, record, scope, radii, checkpoints, progress, so
         next(names)
         own = [reach if r is None else float(r) for r in radii]
         groups = (counts * rounds.groups_a_round).tolist()
-        optima = _optima(problem, groups, own, _NEGLIGIBLE * incurred, **solving)
+        negligible = _NEGLIGIBLE * incurred if problem.loss == "cross_entropy" else 0.0
+        optima = _optima(problem, groups, own, negligible, **solving)
         rows = [
             _row(int(n), epoch + 1, losses, optimum, limit, _length(problem, optimum.weights))
             for n, epoch, *losses, of_radii in zip(counts, chosen, incurred, of_network, optima)
