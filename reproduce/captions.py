@@ -101,7 +101,7 @@ def rmsprop(runs):
     ]
     words = _RMSPROP.get(variants[0] if variants else "keras_3" if len(shown) else None, "")
     if words and variants and keras.any():
-        words += ", that of Keras 3 at zero"
+        words += " and its epsilon being 1e-10; of Keras 3, at zero and 1e-7"
     return words
 
 

@@ -94,9 +94,9 @@ def totals(exploration, losses):
 
     Returns:
         A frame with one row a (set, task, scope, measure, optimizer): `seeds` (how many),
-        `mean`, `low` and `high` (95% t-interval, NaN below three seeds), `rounds`, `values`,
-        `floor`, `rank` (mean rank of the neurons), `diverged` (whether all runs did) and
-        `fate` (of diverged runs in words, or empty).
+        `mean`, `low` and `high` (95% t-interval, NaN below three seeds), `by_seed` (each
+        seed's total), `rounds`, `values`, `floor`, `rank` (mean rank of the neurons),
+        `diverged` (whether all runs did) and `fate` (of diverged runs in words, or empty).
     """
     keys = ["set", "task", "scope", "measure", "optimizer"]
     rows, table = [], exploration["totals"]
@@ -107,7 +107,7 @@ def totals(exploration, losses):
             own = runs[runs["optimizer"] == key[-1]]
             fate = {"diverged": _all_diverged(own), "fate": curves.diverged(own)}
             rows.append({**dict(zip(keys, key)), **_total(group), **fate})
-    numbers = "seeds mean low high rounds values floor rank diverged fate".split()
+    numbers = "seeds mean low high by_seed rounds values floor rank diverged fate".split()
     return pd.DataFrame(rows, columns=[*keys, *numbers])
 
 
@@ -145,6 +145,7 @@ def _total(group):
         "mean": group["total"].mean(),
         "low": low,
         "high": high,
+        "by_seed": dict(zip(group["seed"], group["total"])),
         **smallest,
         "rank": group["rank"].mean(),
     }

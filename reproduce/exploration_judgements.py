@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
+import pandas as pd
 
 from reproduce import judgements
-from reproduce.exploration_curves import MEASURES
+from reproduce.exploration_curves import MEASURES, interval
 from reproduce.judgements import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Judgement
 
 # "Far more": the total is at least this many times as large. A log-volume is a logarithm,
@@ -35,8 +36,8 @@ def far_more(totals, label):
         label: Label of the optimizer, a variant of RMSProp.
 
     Returns:
-        A `Judgement`: all three measures against every SGD, where 95% intervals over seeds
-        must not overlap.
+        A `Judgement`: all three measures against every SGD, where the 95% interval over seeds
+        of the difference must not hold zero.
     """
     rates = _rates(totals)
     if not rates:
@@ -62,7 +63,7 @@ def between(totals, adam, rmsprop):
 
     Returns:
         A `Judgement` by Hamming distance and switches: each order must be more than a tie,
-        and 95% intervals over seeds must not overlap.
+        and the 95% interval over seeds of the difference must not hold zero.
     """
     rates, present = _rates(totals), set(totals["optimizer"])
     if not rates or not {adam, rmsprop} <= present:
@@ -169,19 +170,25 @@ def _far(measure, first, second):
         far = first["mean"] >= FAR * second["mean"]
     if not far:
         return NOT_REPRODUCED
-    return INCONCLUSIVE if _overlap(second, first) else REPRODUCED
+    return INCONCLUSIVE if _tied(second, first) else REPRODUCED
 
 
 def _less(first, second):
     if first["diverged"] or second["diverged"]:
         return INCONCLUSIVE
     verdict = judgements.lower(first["mean"], second["mean"])
-    return INCONCLUSIVE if verdict == REPRODUCED and _overlap(first, second) else verdict
+    return INCONCLUSIVE if verdict == REPRODUCED and _tied(first, second) else verdict
 
 
-def _overlap(lower, higher):
-    """Whether intervals overlap; False where seeds are too few to have any."""
-    return bool(lower["high"] >= higher["low"])
+def _tied(lower, higher):
+    """Whether the difference of two totals, seed by seed, may be zero.
+
+    Runs of one seed begin at the same weights and see the same minibatches, so they are
+    compared in pairs: 95% t-interval of the difference. False where seeds are too few.
+    """
+    seeds = sorted(lower["by_seed"].keys() & higher["by_seed"].keys())
+    differences = [higher["by_seed"][seed] - lower["by_seed"][seed] for seed in seeds]
+    return bool(interval(pd.Series(differences, dtype=float))[0] <= 0)
 
 
 def _ratio(measure, first, second):

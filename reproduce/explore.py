@@ -102,20 +102,10 @@ def _is_recorded(run):
 
 def _scopes(run):
     """{scope: its layers}; empty where there are too few rounds to compare."""
-    if _is_recorded(run) and len(_epochs(run)) < 2:
+    configurations = nta.exploration.Configurations(run, record=tasks.ACTIVATIONS)
+    if configurations.rounds < 2:
         return {}
-    layers = nta.exploration.Configurations(run, record=tasks.ACTIVATIONS).layers
-    return {"network": None, **{layer: layer for layer in layers}}
-
-
-def _epochs(run):
-    """The epoch in which each round lies, a fraction of it where an epoch has several."""
-    record = run.progress.get("added", {}).get(tasks.ACTIVATIONS, {})
-    epochs = slice(0, record.get("epochs", run.epochs))
-    counts = run.read(f"records/{tasks.ACTIVATIONS}/rounds", epochs)
-    return np.array(
-        [epoch + (row + 1) / count for epoch, count in enumerate(counts) for row in range(count)]
-    )
+    return {"network": None, **{layer: layer for layer in configurations.layers}}
 
 
 def _volumes(run):
@@ -142,7 +132,7 @@ def _measured(run, scope, layers, volumes):
     at_point, some_switches = evenly_spaced(switches, positions)
     at_unit, some = evenly_spaced(order, positions)
     curves = {
-        "minimum_hamming": {"epoch": _epochs(run), "minimum_hamming": hamming},
+        "minimum_hamming": {"epoch": configurations.epochs, "minimum_hamming": hamming},
         "switches": {"position": at_point, "switches": some_switches},
         "log_volume": {"position": at_unit, "log_volume": volume[some], "rank": rank[some]},
         "exploration": _totals(hamming, switches, volume, rank),

@@ -68,6 +68,9 @@ def test_bits_say_whether_preactivations_are_positive(schedule):
     run = _train([nta.WeightRounds(schedule), nta.ActivationRounds(x, schedule=schedule)])
     expected = _bits_of_weights(run, x)
     np.testing.assert_array_equal(_unpacked(run), expected)
+    epochs = nta.exploration.Configurations(run).epochs
+    assert len(epochs) == len(expected) and epochs[-1] == EPOCHS
+    assert (np.diff(epochs) > 0).all()
     assert 0.05 < expected.mean() < 0.95 and (expected[0] != expected[-1]).any()
 
 

@@ -30,10 +30,11 @@ class Configurations:
         rounds: N.
         points: D.
         units: M.
+        epochs: When each round was, (N,): of a run in epochs, n for the last of k rounds of
+            epoch n and n - 1 + 1 / k for the first; of an array 1..N.
 
     Raises:
-        ValueError: If the source is none of these, has fewer than two rounds, or has no such
-            layers.
+        ValueError: If the source is none of these, or has no such layers.
 
     Example:
 
@@ -57,13 +58,8 @@ class Configurations:
             self._source = _from_array(source, units)
         self.layers = self._source.layers
         self.rounds, self.points = self._source.rounds, self._source.points
+        self.epochs = self._source.epochs
         self.units = sum(self.layers.values())
-        if self.rounds < 2 or not self.points or not self.units:
-            raise ValueError(
-                "Exploration is measured between configurations: it needs at least two rounds, "
-                f"one data point and one unit. Received: {self.rounds} rounds, {self.points} "
-                f"data points, {self.units} units"
-            )
 
     def blocks(self, rounds=None, bytes_at_once=_BYTES_AT_ONCE):
         """The packed bits, a block of data points at a time.
@@ -90,10 +86,17 @@ class Configurations:
 
 
 def as_configurations(source, layers=None, record="activations", units=None):
-    """`Configurations` from what they can be made of, or as they are."""
-    if isinstance(source, Configurations):
-        return source
-    return Configurations(source, layers, record, units)
+    """`Configurations` that can be measured, from what they can be made of."""
+    found = source
+    if not isinstance(source, Configurations):
+        found = Configurations(source, layers, record, units)
+    if found.rounds < 2 or not found.points or not found.units:
+        raise ValueError(
+            "Exploration is measured between configurations: it needs at least two rounds, "
+            f"one data point and one unit. Received: {found.rounds} rounds, {found.points} "
+            f"data points, {found.units} units"
+        )
+    return found
 
 
 def activation_record(run_or_directory, record, layers=None):
@@ -129,6 +132,7 @@ class _Array:
     def __init__(self, array, units):
         self._array = array
         self.rounds, self.points = array.shape[:2]
+        self.epochs = np.arange(1.0, self.rounds + 1)
         self.layers = {"network": units}
 
     def block(self, rounds, first, last):
@@ -151,6 +155,7 @@ class _Recorded:
         counts = run.read(self._prefix + "rounds", slice(0, epochs))
         self._places = [(e, row) for e, count in enumerate(counts) for row in range(count)]
         self.rounds = len(self._places)
+        self.epochs = np.array([epoch + (row + 1) / counts[epoch] for epoch, row in self._places])
 
     def block(self, rounds, first, last):
         widths = [-(-units // 8) for units in self.layers.values()]
