@@ -45,6 +45,7 @@ def compare(root):
         tables.require_one_protocol(runs)
         for task, group in runs.groupby("task"):
             rows += _JUDGED[task](group) + _exploration(group, task)
+    rows = _without_repetitions(rows)
     measured = {row["claim"] for row in rows}
     rows += [
         _row(claim, Judgement(_NOT_MEASURED, NEEDS.get(claim, "needs the autoencoder")), "")
@@ -173,6 +174,11 @@ def _evidences(runs, losses, of_neurons=False):
 
 
 _JUDGED = {"autoencoder": _autoencoder, "convnet": _convnet}
+
+
+def _without_repetitions(rows):
+    """Runs whose exploration is kept in a set of its own are in two sets: judged once."""
+    return list({(row["statement"], row["measured"]): row for row in reversed(rows)}.values())[::-1]
 
 
 def _row(claim, judgement, protocol, addition=""):
