@@ -22,6 +22,7 @@ COLUMNS = ["claim", "statement", "measured", "verdict", "protocol"]
 _LAYER, _CONVNET_LAYER = "dense_3", "conv2d_2"  # the layers that Figure 4 shows
 _CONVOLUTIONS = ["conv2d_1", "conv2d_2", "conv2d_3"]
 _OTHERS = " - other layers"
+_OF_TRAINING = (9, 10)
 _NOT_MEASURED = "not yet measured"
 
 
@@ -177,8 +178,14 @@ _JUDGED = {"autoencoder": _autoencoder, "convnet": _convnet}
 
 
 def _without_repetitions(rows):
-    """Runs whose exploration is kept in a set of its own are in two sets: judged once."""
-    return list({(row["statement"], row["measured"]): row for row in reversed(rows)}.values())[::-1]
+    """Training is judged once, though runs that explore may be in another set as well."""
+    seen, kept = set(), []
+    for row in rows:
+        key = (row["claim"], row["measured"], row["protocol"].partition(": ")[2])
+        if row["claim"] not in _OF_TRAINING or key not in seen:
+            kept.append(row)
+        seen.add(key)
+    return kept
 
 
 def _row(claim, judgement, protocol, addition=""):
