@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from nta_tf.linearization.opened import OpenedModel
+from nta_tf.linearization.opened import OpenedModel, names_of
 
 # Functions with a kink at zero that keep the sign: the output says whether a > 0.
 _FUNCTIONS = (keras.activations.relu, keras.activations.relu6, keras.activations.leaky_relu)
@@ -96,12 +96,9 @@ def _active(layer, given, output):
 
 
 def _named(calls):
-    """Calls by layer name; by path where two layers share it; numbered from the second on."""
-    owners, named = {}, {}
-    for call in calls:
-        owners.setdefault(call.layer.name, set()).add(id(call.layer))
-    for call in calls:
-        name = call.layer.name if len(owners[call.layer.name]) == 1 else call.path
+    """Calls by the names of their layers, numbered from a layer's second call on."""
+    named = {}
+    for name, call in zip(names_of(calls), calls):
         uses = sum(other.layer is call.layer for other in named.values())
         named[name if not uses else f"{name}:{uses + 1}"] = call
     return named

@@ -91,6 +91,14 @@ class OpenedModel:
         return [(self.variables[paths.index(path)], value) for path, value in weights.items()]
 
 
+def names_of(calls):
+    """What each call's layer is called: its name, or its path where two layers share a name."""
+    owners = {}
+    for call in calls:
+        owners.setdefault(call.layer.name, set()).add(id(call.layer))
+    return [call.layer.name if len(owners[call.layer.name]) == 1 else call.path for call in calls]
+
+
 class _Inference(keras.layers.Layer):
     """Calls a function in inference mode, as Keras calls the layers of a model."""
 

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from nta_tf.linearization import rules
-from nta_tf.linearization.opened import OpenedModel
+from nta_tf.linearization.opened import OpenedModel, names_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +126,8 @@ class _Preactivation(keras.layers.Layer):
 
 def _wanted_calls(model, calls, layers):
     """The calls to tap, by name."""
-    named = _by_name([call for call in calls if rules.has_rule(call.layer)])
+    known = [call for call in calls if rules.has_rule(call.layer)]
+    named = dict(zip(names_of(known), known))
     if layers is None:
         rules.check_none_hidden(calls)
         if not named:
@@ -147,16 +148,6 @@ def _wanted_calls(model, calls, layers):
         _check_used_once(name, named[name].layer, calls)
         rules.check_layer(name, named[name].layer)
     return {name: call for name, call in named.items() if name in layers}
-
-
-def _by_name(calls):
-    """Calls by layer name, or by path where two layers share a name."""
-    owners = {}
-    for call in calls:
-        owners.setdefault(call.layer.name, set()).add(id(call.layer))
-    return {
-        call.layer.name if len(owners[call.layer.name]) == 1 else call.path: call for call in calls
-    }
 
 
 def _check_used_once(name, layer, calls):

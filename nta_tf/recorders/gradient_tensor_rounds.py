@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf import losses
+from nta_tf.exploration.unit_names import draw
 from nta_tf.linearization import methods
 from nta_tf.linearization.taps import TappedModel
 from nta_tf.recorders.base import ArraySpecification, ScheduledRecorder, padded
@@ -215,8 +216,7 @@ def chosen_examples(batch_size, examples, seed):
     """
     if examples is None:
         return np.arange(batch_size)
-    generator = np.random.default_rng(list(seed))
-    return np.sort(generator.choice(batch_size, examples, replace=False))
+    return draw(batch_size, examples, list(seed))
 
 
 def _as_rows(targets, outputs):
