@@ -48,6 +48,7 @@ class Run:
         self.config = {**config, "records": {**config.get("records", {}), **added}}
         self.progress = progress
         self._group = group
+        self._opened = {}
 
     @classmethod
     def create(cls, directory, config, arrays):
@@ -133,10 +134,8 @@ class Run:
         Returns:
             NumPy array with the epochs as first axis, without it for a single index.
         """
-        if name not in self._group:
-            raise KeyError(f"The trace has no array {name!r}; it has {self.arrays()}.")
         rows = slice(0, self.epochs) if epochs is None else epochs
-        return np.asarray(self._group[name][rows])
+        return np.asarray(self._array(name)[rows])
 
     def arrays(self, prefix=""):
         """{name: shape of a row} of the arrays whose names begin with `prefix`."""
@@ -156,9 +155,17 @@ class Run:
         """Writes the epoch's row of each of the arrays; not yet committed."""
         try:
             for name, row in rows.items():
-                self._group[name][epoch] = row
+                self._array(name)[epoch] = row
         except OSError as error:
             raise unwritable(self.directory, error) from error
+
+    def _array(self, name):
+        """An array of the trace, opened once: that takes longer than reading a short row."""
+        if name not in self._opened:
+            if name not in self._group:
+                raise KeyError(f"The trace has no array {name!r}; it has {self.arrays()}.")
+            self._opened[name] = self._group[name]
+        return self._opened[name]
 
     def add_record(self, name, config, arrays):
         """Makes room in the trace for a record of a run that has ended, or finds it there.
