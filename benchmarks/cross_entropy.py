@@ -3,11 +3,15 @@
     python -m benchmarks.cross_entropy [--rounds 200] [--neurons 2] [--radius D | inf]
     python -m benchmarks.cross_entropy --run runs/rmsprop_0.0005_seed0 --record figures
 
-The problems are neurons of the convnet's second layer, `batch_mean`, 128 examples a round: of
-a convnet that is trained on the shipped digits and recorded at every second step, or of a run
-that was recorded before. Each solver is timed until its certificate says that the relative gap is
-at most 1e-2, 1e-3 and 1e-4. SGD, the paper's solver, has the learning rate and the averaging that
-are best for it at each of these gaps, from a grid that is printed; compilation is not timed.
+The problems are neurons of the convnet's second layer and the layer itself (102,400 weights),
+`batch_mean`, 128 examples a round: of a convnet that is trained on the shipped digits and
+recorded at every second step, or of a run that was recorded before. Each solver is timed until
+its certificate says that the relative gap is at most 1e-2, 1e-3 and 1e-4. SGD, the paper's
+solver, has the learning rate, the batch size and the averaging that are best for it at each of
+these gaps, from a grid that is printed; compilation and the search are not timed. SGD is
+stopped after 50 times as long as the first solver of the table took, which is the one that
+`"auto"` chooses; where no setting has arrived by then, the table has the smallest gap that one
+of them reached.
 """
 
 import argparse
@@ -25,9 +29,10 @@ from nta_tf.solvers import minimize, minimize_prefixes, sgd
 
 LAYER, BATCH, RATE = "conv2d_2", 128, 0.0005  # the paper's rate, on which it learns at once
 GAPS = (1e-2, 1e-3, 1e-4)
-LEARNING_RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+SOLVERS = {"neuron": ("newton_cg", "newton"), "layer": ("reduced", "newton_cg")}
+LEARNING_RATES = (0.3, 1.0, 0.1, 3.0, 0.03, 10.0, 0.01)  # the likely first: they limit the rest
 BATCHES, MOST_PASSES = (1, 16), 2000
-SECONDS = 20.0  # after which a run of SGD counts as not having arrived
+PATIENCE, SECONDS = 50, 5.0  # SGD may take so many times as long as the first, and so long at least
 
 
 def record_rounds(rounds):
@@ -55,61 +60,75 @@ def timed(function):
 
 
 def second_order(problem, radius, solver, gap):
-    """Seconds and optimum of `newton` or `newton_cg`."""
+    """Seconds and optimum of `newton`, `newton_cg` or `reduced`."""
     return timed(
         lambda limit: minimize(problem, radius, solver, tolerance=gap, max_iterations=limit)
     )
 
 
-def best_sgd(problem, radius, gap):
-    """Seconds and optimum of the fastest SGD of the grid, and what it was."""
-    best = (math.inf, None, "none arrived")
-    for averaging in (False, True):
+def best_sgd(problem, radius, gap, patience):
+    """Seconds, optimum and setting of the fastest SGD of the grid that arrives, or of the one
+    that comes nearest within so many seconds."""
+    best, limit = None, patience
+    for averaging in (True, False):
         for batch_size in BATCHES:
             for rate in LEARNING_RATES:
                 options = dict(learning_rate=rate, batch_size=batch_size, averaging=averaging)
-                seconds, optimum = _sgd(problem, radius, gap, options, best[0])
-                if optimum.status.solved and seconds < best[0]:
-                    best = (seconds, optimum, f"{rate:g}, batch {batch_size}, mean {averaging}")
+                found = _sgd(problem, radius, gap, options, limit)
+                if best is None or _rank(found) < _rank(best):
+                    best = (*found, f"{rate:g}, batch {batch_size}, mean {averaging}")
+                    limit = found[0] if found[1].status.solved else patience
     return best
 
 
+def _rank(found):
+    """Those that arrived first, by time; then the others, by their gap."""
+    seconds, optimum = found[:2]
+    arrived = optimum.status.solved
+    gap = optimum.gap / optimum.loss if np.isfinite(optimum.gap) else math.inf
+    return (not arrived, seconds if arrived else gap)
+
+
 def _sgd(problem, radius, gap, options, limit):
-    """One setting; stopped when it takes longer than the best so far."""
+    """Seconds and optimum of one setting; stopped when it takes longer than the limit."""
     common = dict(radius=radius, tolerance=gap, check_every=5, **options)
     sgd(problem, max_iterations=1, **common)
     start = time.perf_counter()
     sgd(problem, max_iterations=5, **common)
     a_pass = (time.perf_counter() - start) / 5
-    passes = min(MOST_PASSES, int(min(limit, SECONDS) / a_pass) + 1)
+    passes = min(MOST_PASSES, int(limit / a_pass) + 1)
     start = time.perf_counter()
     optimum = sgd(problem, max_iterations=passes, **common)
     return time.perf_counter() - start, optimum
 
 
-def gap_table(problem, radius, gap, title):
-    """One row a solver; checks that the certificates agree with one another."""
+def gap_table(problem, radius, gap, title, kind):
+    """One row a solver; checks that the certificates agree with one another.
+
+    Returns:
+        Whether SGD arrived.
+    """
     rows, optima = [], []
-    for solver in ("newton_cg", "newton"):
+    for solver in SOLVERS[kind]:
         seconds, optimum = second_order(problem, radius, solver, gap)
         rows.append({"what": solver, **_columns(optimum), "seconds": seconds, "setting": ""})
         optima.append(optimum)
-    seconds, optimum, setting = best_sgd(problem, radius, gap)
-    if optimum is None:
-        print(f"SGD does not arrive at {gap:g} within {SECONDS:g} s or {MOST_PASSES} passes")
-        seconds = SECONDS
-    else:
-        optima.append(optimum)
-    rows.append({"what": "sgd", **_columns(optimum), "seconds": seconds, "setting": setting})
+    patience = max(SECONDS, PATIENCE * rows[0]["seconds"])
+    seconds, optimum, setting = best_sgd(problem, radius, gap, patience)
+    arrived = optimum.status.solved
+    if not arrived:
+        print(f"\nNo SGD arrives at {gap:g} within {patience:.3g} s or {MOST_PASSES} passes.")
+    optima.append(optimum)
+    what = "sgd" if arrived else "sgd, stopped"
+    rows.append({"what": what, **_columns(optimum), "seconds": seconds, "setting": setting})
     lowest = min(optimum.loss for optimum in optima)
     for optimum in optima:
         assert optimum.loss - optimum.gap <= lowest, "a certificate is wrong"
-    show(f"{title}, relative gap {gap:g}", rows, "seconds", "newton_cg")
+    show(f"{title}, relative gap {gap:g}", rows, "seconds", SOLVERS[kind][0])
+    return arrived
 
 
 def _columns(optimum):
-    if optimum is None:
-        return {"loss": math.nan, "gap/loss": math.nan, "iterations": -1}
     return {
         "loss": optimum.loss,
         "gap/loss": optimum.gap / optimum.loss,
@@ -117,13 +136,13 @@ def _columns(optimum):
     }
 
 
-def prefixes(problem, radius):
+def prefixes(problem, radius, solver):
     """Prints the time of ten checkpoints at once, as a regret curve needs them."""
     total = problem.linear_map.groups
     groups = np.linspace(total / 10, total, 10).astype(int)
     for _ in range(2):
         start = time.perf_counter()
-        optima = minimize_prefixes(problem, groups, [radius], "newton_cg")
+        optima = minimize_prefixes(problem, groups, [radius], solver)
         seconds = time.perf_counter() - start
     worst = max(of[0].gap / of[0].loss for of in optima)
     print(f"\n10 prefixes: {1e3 * seconds / 10:.1f} ms each, largest relative gap {worst:.1g}")
@@ -141,13 +160,20 @@ def main():
     print(f"SGD: learning rates {LEARNING_RATES}, batches {BATCHES}, with and without averaging")
     run = nta.Run.open(options.run) if options.run else record_rounds(options.rounds)
     recorded = nta.taylor_problems.RecordedRounds(run, options.record)
-    scope = nta.taylor_problems.Scope(LAYER, tuple(range(options.neurons)))
-    for name, (problem, own) in zip(scope.names, recorded.problems(scope)):
-        radius = own if options.radius is None else options.radius
-        title = f"{name}, {problem.linear_map.groups} groups, radius {radius:.3g}"
-        for gap in GAPS:
-            gap_table(problem, radius, gap, title)
-        prefixes(problem, radius)
+    neurons = nta.taylor_problems.Scope(LAYER, tuple(range(options.neurons)))
+    for kind, scope in (("neuron", neurons), ("layer", nta.taylor_problems.Scope(LAYER))):
+        for name, (problem, own) in zip(scope.names, recorded.problems(scope)):
+            compare(problem, own if options.radius is None else options.radius, name, kind)
+
+
+def compare(problem, radius, name, kind):
+    """All tables of one problem."""
+    title = f"{name}, {problem.linear_map.groups} groups, radius {radius:.3g}"
+    for gap in GAPS:
+        if not gap_table(problem, radius, gap, title, kind):
+            print("Smaller gaps are left out: SGD would take longer still.")
+            break
+    prefixes(problem, radius, SOLVERS[kind][0])
 
 
 if __name__ == "__main__":
