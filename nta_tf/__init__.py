@@ -4,6 +4,7 @@ This module is the whole public surface of the library; see README.md for a tour
 """
 
 from nta_tf import (
+    callbacks,
     data,
     exploration,
     linearization,
@@ -36,6 +37,7 @@ __all__ = [
     "RunDirectoryError",
     "TaylorRounds",
     "WeightRounds",
+    "callbacks",
     "data",
     "exploration",
     "growth_exponent",

@@ -198,6 +198,11 @@ def _checked(run, model, x, y, weights):
     if run.status == "running":
         raise ValueError(f"{run!r} is still training; replay it when it has ended.")
     config = run.config
+    if config["seed"] is None:
+        raise ValueError(
+            f"{run!r} was recorded in `model.fit`, whose minibatches are not known; give its "
+            "nta.callbacks.RecordRounds the recorders."
+        )
     inputs, targets = checked_data(
         model, x, y, config["loss"], config["epochs"], config["batch_size"]
     )

@@ -83,8 +83,8 @@ def train(
     training = Training(model, loss, epochs, len(inputs) // batch_size, batch_size)
     if dtype_policy is not None:
         dtype_policy = precision.check_policy(model, dtype_policy).name
-    recorders = _by_name(recorders)
-    arrays = _specifications(training, recorders)
+    recorders = by_name(recorders)
+    arrays = specifications(training, recorders)
     config = {
         "model": provenance.model_config(model),
         "optimizer": provenance.optimizer_config(optimizer),
@@ -174,7 +174,8 @@ class _Loop:
         for recorder in self.recorders.values():
             recorder.begin_epoch(epoch)
         measured = {
-            name: np.full(len(order), np.nan, np.float32) for name in _measured(self.training.loss)
+            name: np.full(len(order), np.nan, np.float32)
+            for name in measurements(self.training.loss)
         }
         step_losses = measured["losses"]
         for first, last, recorded in _segments(wanted, len(order), self.slots):
@@ -272,7 +273,7 @@ def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_co
     """
     model, variables = training.model, training.model.trainable_variables
     loss_of = losses.get(training.loss)
-    steps, measured = training.steps_per_epoch, _measured(training.loss)
+    steps, measured = training.steps_per_epoch, measurements(training.loss)
 
     def train_step(examples):
         inputs = tf.gather(x, examples)
@@ -329,22 +330,22 @@ def _segments(wanted, steps, slots):
         yield first, steps, recorded[:0].astype(int)
 
 
-def _measured(loss):
+def measurements(loss):
     """What is measured at every step of a training with that loss."""
     return ("losses", "accuracies") if loss == "cross_entropy" else ("losses",)
 
 
-def _specifications(training, recorders):
+def specifications(training, recorders):
     """All arrays of the trace: what is measured, and those of every recorder."""
     row = ArraySpecification((training.steps_per_epoch,), "float32")
-    arrays = {name: row for name in _measured(training.loss)}
+    arrays = {name: row for name in measurements(training.loss)}
     for name, recorder in recorders.items():
         for array, specification in recorder.start(training).items():
             arrays[f"records/{name}/{array}"] = specification
     return arrays
 
 
-def _by_name(recorders):
+def by_name(recorders):
     by_name = {recorder.name: recorder for recorder in recorders}
     if len(by_name) != len(recorders):
         raise ValueError(

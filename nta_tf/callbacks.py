@@ -1,0 +1,168 @@
+"""The recorders of `nta.train` inside `model.fit`."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nta_tf import losses, provenance
+from nta_tf.recorders.base import Rounds, Training
+from nta_tf.trace import Run
+from nta_tf.training import by_name, checked_data, measurements, specifications
+
+
+class RecordRounds(keras.callbacks.Callback):
+    """Records rounds of a model that trains in `model.fit`.
+
+    `fit` does not tell its callbacks the minibatch of a step, nor its loss. So a round has the
+    weights W^n before the step, as in `nta.train`, but its minibatch is one that you give, the
+    same at every round; the loss incurred is the model's on it, in inference mode. All else is
+    as in `nta.train`: the same recorders fill a `nta.Run`, of which `nta.regret` and the
+    measures of `nta.exploration` take what they need. The training itself is not changed.
+
+    Args:
+        x: The minibatch at which the rounds are taken, (B, ...).
+        y: Its targets.
+        recorders: `Recorder` objects with different names.
+        loss: `"mse"` or `"cross_entropy"` (on logits): what the model is trained on.
+        directory: Where the run is kept, or None to keep it in memory. A run that was
+            interrupted is taken up by `fit(..., initial_epoch=its epochs)`.
+
+    Attributes:
+        run: The `nta.Run`, once `fit` was called. Its `losses` (and `accuracies`) are those of the
+            minibatch at the recorded steps, and NaN at all others.
+
+    Raises:
+        ValueError: By `fit`: if minibatch, loss or recorders do not fit the model, if the
+            number of steps is not known, if a recorder asks for steps that `fit` does not
+            show (`steps_per_execution` hides all but the first of several), or if `fit` begins
+            with another epoch than the run has.
+        nta.RunDirectoryError: By `fit`: if the directory holds something else or cannot be
+            written.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> digits = nta.data.load("sample").x[:256].reshape(256, 784)
+    >>> model = nta.models.autoencoder(seed=0)
+    >>> model.compile("adam", "mse")
+    >>> recorder = nta.TaylorRounds(["dense_3"], schedule="1 an epoch")
+    >>> rounds = nta.callbacks.RecordRounds(digits[:64], digits[:64], [recorder], loss="mse")
+    >>> history = model.fit(digits, digits, 64, epochs=2, verbose=0, callbacks=[rounds])
+    >>> nta.regret(rounds.run, "dense_3")["round"].tolist()
+    [1, 2]
+    """
+
+    def __init__(self, x, y, recorders, loss, directory=None):
+        super().__init__()
+        self.run = None
+        self._diverged = False
+        self._x, self._y, self._loss = x, y, loss
+        self._recorders = by_name(recorders)
+        self._directory = directory
+
+    def on_train_begin(self, logs=None):
+        epochs, steps = self.params["epochs"], self.params["steps"]
+        if steps is None:
+            raise ValueError(
+                "The number of steps an epoch is not known before the training; give "
+                "`fit` steps_per_epoch."
+            )
+        inputs, targets = checked_data(
+            self.model, self._x, self._y, self._loss, epochs, len(self._x)
+        )
+        training = Training(self.model, self._loss, epochs, steps, len(inputs))
+        arrays = specifications(training, self._recorders)
+        self.run = Run.create(self._directory, self._config(training, inputs, targets), arrays)
+        self._steps = steps
+        self._inputs = tf.constant(inputs)
+        self._targets = self._inputs if targets is inputs else tf.constant(targets)
+        self._evaluate = tf.function(self._evaluate_minibatch, autograph=False)
+        self._diverged = self.run.status == "diverged"
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._diverged:
+            return
+        if epoch != self.run.epochs:
+            raise ValueError(
+                f"{self.run!r}: `fit` began with epoch {epoch}, counted from zero. Pass "
+                f"initial_epoch={self.run.epochs}, or take another directory."
+            )
+        self._wanted = {name: r.steps(epoch) for name, r in self._recorders.items()}
+        self._due = sorted({int(step) for steps in self._wanted.values() for step in steps})
+        names = measurements(self._loss)
+        self._measured = {name: np.full(self._steps, np.nan, np.float32) for name in names}
+        for recorder in self._recorders.values():
+            recorder.begin_epoch(epoch)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._diverged:
+            return
+        self._check_missed(batch)
+        if self._due and self._due[0] == batch:
+            self._record(self._due.pop(0))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.run.epochs != epoch:  # it diverged in an epoch before
+            return
+        rows = dict(self._measured)
+        if not self._diverged:
+            self._check_missed(self._steps)
+            for name, recorder in self._recorders.items():
+                for array, row in recorder.end_epoch().items():
+                    rows[f"records/{name}/{array}"] = row
+        self.run.write(epoch, rows)
+        self._commit(epoch + 1, "diverged" if self._diverged else "running")
+
+    def on_train_end(self, logs=None):
+        if self.run.status == "running":
+            self._commit(self.run.epochs, "finished")
+
+    def _record(self, step):
+        """Gives the recorders that ask for it the round of this step."""
+        weights = {v.path: v.value[tf.newaxis] for v in self.model.trainable_variables}
+        for name, value in self._evaluate().items():
+            self._measured[name][step] = value.numpy()
+        loss = self._measured["losses"][[step]]
+        self._diverged = not np.isfinite(loss).all()
+        if self._diverged:
+            return
+        batch = [tensor[tf.newaxis] for tensor in (self._inputs, self._targets)]
+        for name, recorder in self._recorders.items():
+            if step in self._wanted[name]:
+                recorder.record(Rounds(np.array([step]), weights, *batch, loss))
+
+    def _evaluate_minibatch(self):
+        """Loss (and accuracy) of the minibatch at the weights of the moment."""
+        outputs = self.model(self._inputs, training=False)
+        outputs = tf.reshape(outputs, (tf.shape(self._inputs)[0], -1))
+        values = {"losses": tf.reduce_mean(losses.get(self._loss)(outputs, self._targets))}
+        if "accuracies" in self._measured:
+            values["accuracies"] = losses.accuracy(outputs, self._targets)
+        return values
+
+    def _check_missed(self, step):
+        if self._due and self._due[0] < step:
+            raise ValueError(
+                f"A recorder asks for step {self._due[0]} of an epoch, but `fit` went on to step "
+                f"{step} without showing it. Compile the model with steps_per_execution=1, or "
+                "choose steps that are multiples of it."
+            )
+
+    def _commit(self, epochs, status):
+        self.run.commit(epochs=epochs, status=status, checkpoint=None)
+
+    def _config(self, training, inputs, targets):
+        return {
+            "model": provenance.model_config(training.model),
+            "optimizer": provenance.optimizer_config(training.model.optimizer),
+            "loss": training.loss,
+            "epochs": training.epochs,
+            "steps_per_epoch": training.steps_per_epoch,
+            "batch_size": training.batch_size,
+            "seed": None,  # `fit` draws the minibatches that it trains on
+            "examples": len(inputs),
+            "data": provenance.fingerprint(inputs, targets),
+            "records": {name: recorder.config() for name, recorder in self._recorders.items()},
+            "metadata": {},
+            **provenance.circumstances(),
+        }
