@@ -33,5 +33,11 @@ def test_exploration_of_the_readme(tmp_path, monkeypatch):
     assert len(measures.units("runs/explorer")) == len(measures.log_volume(names["run"])) == 180
 
 
+def test_model_fit_of_the_readme(tmp_path, monkeypatch):
+    names = _run_block(3, tmp_path, monkeypatch)
+    assert names["rounds"].run.epochs == 3
+    assert len(names["nta"].regret(names["rounds"].run, "conv")) == 3
+
+
 def test_readme_has_no_other_python():
-    assert _README.read_text().count("```python") == 3
+    assert _README.read_text().count("```python") == 4
