@@ -346,13 +346,14 @@ def specifications(training, recorders):
 
 
 def by_name(recorders):
-    by_name = {recorder.name: recorder for recorder in recorders}
-    if len(by_name) != len(recorders):
+    """{name: recorder}, or an error if two share a name."""
+    found = {recorder.name: recorder for recorder in recorders}
+    if len(found) != len(recorders):
         raise ValueError(
             "Every recorder needs a name of its own. "
             f"Received: {[recorder.name for recorder in recorders]}"
         )
-    return by_name
+    return found
 
 
 def checked_data(model, x, y, loss, epochs, batch_size):
