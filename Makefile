@@ -30,7 +30,7 @@ reproduce: .venv/.stamp
 	$(BIN)/python -m reproduce train --task autoencoder --scale quick --data sample --out $(QUICK)/autoencoder
 	$(BIN)/python -m reproduce train --task convnet --scale quick --optimizers rmsprop sgd:0.1 --out $(QUICK)/convnet
 	$(BIN)/python -m reproduce record $(QUICK)/convnet
-	$(BIN)/python -m reproduce solve $(QUICK)/autoencoder
+	$(BIN)/python -m reproduce solve $(QUICK)/autoencoder --checkpoints 50
 	$(BIN)/python -m reproduce solve $(QUICK)/convnet --domains ball --checkpoints 10
 	$(BIN)/python -m reproduce solve $(QUICK)/convnet --domains free --checkpoints 10 --records figures --scopes conv2d_1 conv2d_2
 	$(BIN)/python -m reproduce explore $(QUICK)
