@@ -68,12 +68,13 @@ def second_order(problem, radius, solver, gap):
 
 def best_sgd(problem, radius, gap, patience):
     """Seconds, optimum and setting of the fastest SGD of the grid that arrives, or of the one
-    that comes nearest within so many seconds."""
+    that comes nearest within so many seconds.
+    """
     best, limit = None, patience
     for averaging in (True, False):
         for batch_size in BATCHES:
             for rate in LEARNING_RATES:
-                options = dict(learning_rate=rate, batch_size=batch_size, averaging=averaging)
+                options = {"learning_rate": rate, "batch_size": batch_size, "averaging": averaging}
                 found = _sgd(problem, radius, gap, options, limit)
                 if best is None or _rank(found) < _rank(best):
                     best = (*found, f"{rate:g}, batch {batch_size}, mean {averaging}")

@@ -53,7 +53,7 @@ def convnet_table(repeats):
     x = generator.random((BATCH * STEPS, 32, 32, 3), np.float32)
     labels = generator.integers(0, 10, len(x))
     model = nta.models.convnet(seed=0)
-    options = dict(loss="cross_entropy", batch_size=BATCH, dtype_policy="mixed_bfloat16")
+    options = {"loss": "cross_entropy", "batch_size": BATCH, "dtype_policy": "mixed_bfloat16"}
 
     def steps(epochs):
         nta.train(model, x, labels, optimizer="rmsprop", epochs=epochs, **options)

@@ -338,7 +338,7 @@ def measurements(loss):
 def specifications(training, recorders):
     """All arrays of the trace: what is measured, and those of every recorder."""
     row = ArraySpecification((training.steps_per_epoch,), "float32")
-    arrays = {name: row for name in measurements(training.loss)}
+    arrays = dict.fromkeys(measurements(training.loss), row)
     for name, recorder in recorders.items():
         for array, specification in recorder.start(training).items():
             arrays[f"records/{name}/{array}"] = specification

@@ -240,7 +240,7 @@ def lines(runs, record=None, ball=False, bands="seeds"):
     for task, group in groups:
         phrases = [protocol(group, record, ball)] if record else []
         phrases += experiment(group)
-        if bands not in (None, "seeds") or bands and group["seed"].nunique() > 1:
+        if bands not in (None, "seeds") or (bands and group["seed"].nunique() > 1):
             phrases.append(f"bands: one standard deviation over {bands}")
         if len(groups) > 1:
             phrases[0] = f"{task}: {phrases[0]}"
@@ -334,7 +334,7 @@ def _seeds(runs):
 def _versions(runs):
     shown = []
     for key, name in [("tensorflow", "TensorFlow"), ("keras", "Keras")]:
-        found = set(_each(runs, lambda config: config.get("versions", {}).get(key)))
+        found = {config.get("versions", {}).get(key) for config in runs["config"]}
         short = sorted({".".join(str(version).split(".")[:2]) for version in found if version})
         if short:
             shown.append(f"{name} {'/'.join(short)}")

@@ -6,6 +6,7 @@ descent, and the Taylor loss of each round. Both are computed by the library, in
 """
 
 import dataclasses
+import itertools
 
 import keras
 import numpy as np
@@ -181,7 +182,7 @@ class _OneWeight:
     def __init__(self, settings):
         generator = np.random.default_rng(settings.seed)
         widths = settings.widths
-        pairs = list(zip(widths[:-1], widths[1:]))
+        pairs = list(itertools.pairwise(widths))
         kernels = [generator.normal(size=pair) * np.sqrt(2 / pair[0]) for pair in pairs]
         biases = [generator.normal(size=units) * 0.3 for units in widths[1:]]
         self.x = generator.normal(size=(settings.points, widths[0]))

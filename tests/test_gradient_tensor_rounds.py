@@ -57,7 +57,7 @@ def _recorder(reduction, schedule="2 an epoch", examples=None, **options):
 
 def _rounds(model, keep):
     """Linearization, inputs and labels of every kept round, by the public nta.linearize."""
-    for epoch, step, weights, inputs, targets, loss in keep.rounds:
+    for epoch, step, weights, inputs, targets, _loss in keep.rounds:
         for variable in model.trainable_variables:
             variable.assign(weights[variable.path])
         yield epoch, step, inputs, targets

@@ -18,6 +18,7 @@ unit, is not heard by the loss.
 
 import dataclasses
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -137,7 +138,7 @@ def _switches(line, low=0.0, high=1.0):
     """All switches between two points, by bisection, in order."""
     grid = np.linspace(low, high, SCAN + 1)
     found = []
-    for below, above in zip(grid[:-1], grid[1:]):
+    for below, above in itertools.pairwise(grid):
         _bisect(line, below, line.bits(below), above, line.bits(above), found)
     return found
 

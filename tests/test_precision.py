@@ -73,7 +73,7 @@ def test_layers_are_left_as_they_were_even_by_an_error():
 
 def test_recorders_see_weights_in_float32_and_compute_in_it(digits):
     x, y = digits
-    model, run = _train(x, y, dtype_policy="mixed_bfloat16")
+    _model, run = _train(x, y, dtype_policy="mixed_bfloat16")
     kernels = run.read("records/weights/variables/conv2d_1/kernel")
     assert kernels.dtype == np.float32
     # Not one of a thousand numbers that all have room for eight bits only.

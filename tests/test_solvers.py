@@ -92,10 +92,10 @@ def test_ball_that_is_not_active(rng):
 @pytest.mark.parametrize("solver", SECOND_ORDER)
 def test_search_ends_where_the_loss_is_negligible(rng, solver):
     """A separable problem on a large ball: the minimum is all but zero, and never reached."""
-    problem, reference = taylor_problems.problem(rng, "wide", "separable")
+    problem, _reference = taylor_problems.problem(rng, "wide", "separable")
     counts, enough = [2, 4], [0.5, 0.01]
     optima = minimize_prefixes(problem, counts, [100.0], solver, 1e-9, negligible=enough)
-    for count, limit, (optimum,) in zip(counts, enough, optima):
+    for _count, limit, (optimum,) in zip(counts, enough, optima):
         assert 0 < optimum.loss <= limit and optimum.status.solved
         assert optimum.gap <= optimum.loss  # F is never negative
     further = minimize(problem, 100.0, solver, tolerance=1e-9)
@@ -150,7 +150,7 @@ def test_both_reductions_agree_where_a_round_is_one_example(rng):
     """per_example with E groups of one, against batch_mean of E equal G: the same F."""
     tensors, outputs, targets, weights, centre = taylor_problems.arrays(rng, "batch mean")
     by_round = TaylorProblem(DenseMap(tensors), outputs, targets, weights, centre)
-    groups, examples, components = outputs.shape
+    _groups, examples, components = outputs.shape
     by_example = TaylorProblem(
         DenseMap(np.repeat(tensors, examples, axis=0)),
         outputs.reshape(-1, 1, components),
@@ -192,7 +192,7 @@ def test_float32_matrices_have_certificates_in_float64(rng, size, solver):
 @pytest.mark.parametrize("radius", [0.5, math.inf])
 def test_sgd_descends_with_a_true_certificate(rng, radius, averaging):
     problem, reference = taylor_problems.problem(rng, "tall")
-    options = dict(learning_rate=0.05, batch_size=5, averaging=averaging, check_every=10)
+    options = {"learning_rate": 0.05, "batch_size": 5, "averaging": averaging, "check_every": 10}
     optimum = sgd(problem, radius, tolerance=0.05, max_iterations=2000, **options)
     check(problem, reference, optimum, radius)
     assert optimum.status.solved and optimum.gap <= 0.053 * optimum.loss
@@ -200,7 +200,7 @@ def test_sgd_descends_with_a_true_certificate(rng, radius, averaging):
 
 def test_sgd_is_determined_by_its_seed(rng):
     problem, _ = taylor_problems.problem(rng, "batch mean")
-    options = dict(max_iterations=3, batch_size=2)
+    options = {"max_iterations": 3, "batch_size": 2}
     one, same, other = (sgd(problem, 1.0, seed=seed, **options) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.weights, same.weights)
     assert np.any(one.weights != other.weights)

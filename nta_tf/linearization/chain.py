@@ -11,6 +11,7 @@ weights, at once.
 """
 
 import dataclasses
+import itertools
 
 import keras
 import tensorflow as tf
@@ -311,12 +312,12 @@ def _with_batch(matrix, evaluation):
 
 def _forward_cost(widths, layer):
     upper = widths[layer:]
-    return widths[layer] * sum(a * b for a, b in zip(upper[1:], upper[2:]))
+    return widths[layer] * sum(a * b for a, b in itertools.pairwise(upper))
 
 
 def _reverse_cost(widths, layer):
     upper = widths[layer:-1]
-    return widths[-1] * sum(a * b for a, b in zip(upper, upper[1:]))
+    return widths[-1] * sum(a * b for a, b in itertools.pairwise(upper))
 
 
 def _activate(activation, preactivation):

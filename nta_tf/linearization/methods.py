@@ -194,7 +194,8 @@ def _vectorized(backward, names):
 
 def _by_columns(backward, name):
     """J_l column by column, all at once: backpropagation is linear in the errors, and its
-    own gradient with respect to them is forward differentiation."""
+    own gradient with respect to them is forward differentiation.
+    """
     preactivation = backward.preactivations[name]
     with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         errors = tf.zeros_like(backward.outputs)

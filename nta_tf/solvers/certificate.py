@@ -31,7 +31,7 @@ def summarize(state):
     )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def certified(rule, loss):
     """Compiled function of (tensors, outer tensors, weights, u), all products in float64.
 
@@ -94,7 +94,7 @@ Measured.__doc__ = """F, <grad F, U>, ||grad F|| and ||U|| of each column, in fl
 def judged(problem, u, measured, radii, summary, accepted):
     """An `Optimum` for each column, from what was measured at its U and the gap it may have."""
     optima = []
-    for u, radius, largest, *rest in zip(u, radii, accepted, zip(*measured), zip(*summary)):
+    for of_column, radius, largest, *rest in zip(u, radii, accepted, zip(*measured), zip(*summary)):
         point, found = Measured(*rest[0]), Summary(*rest[1])
         reach = radius
         if math.isinf(radius):
@@ -102,7 +102,7 @@ def judged(problem, u, measured, radii, summary, accepted):
         gap = float(max(point.inner + reach * point.slope_length, 0.0))
         gap = min(gap, float(point.value)) if math.isfinite(gap) else gap  # F is never negative
         status = _status(point, gap, radius, found, largest)
-        loss, weights = float(point.value), problem.centre_plus(u)
+        loss, weights = float(point.value), problem.centre_plus(of_column)
         if status is Status.NON_FINITE:
             loss = gap = math.nan
         optima.append(Optimum(loss, weights, gap, status, int(found.iterations)))

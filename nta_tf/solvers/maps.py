@@ -77,7 +77,7 @@ class LinearMap:
         return isinstance(self.rule, _Joint)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def apply(rule):
     """Compiled forward and adjoint of a rule, from tensors and columns of weights."""
     return (

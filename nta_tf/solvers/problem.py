@@ -121,6 +121,6 @@ class TaylorProblem:
                 + f". Received: targets of shape {self.targets.shape}, {self.targets.dtype}"
             )
         flat = self.targets.reshape(-1, *self.targets.shape[2:])
-        if labels and integers or np.isfinite(flat).all():
+        if (labels and integers) or np.isfinite(flat).all():
             components = self.outputs.shape[-1]
             losses.check_targets(self.loss, flat, len(flat), components)

@@ -100,7 +100,7 @@ class Reduction:
     def _multipliers(self, z):
         """s with U = A^T s, (columns, groups, p_L): L_pivots^-T z at the pivots, else zero."""
         linear_map = self.original.linear_map
-        components, kept = self._basis.shape
+        _components, kept = self._basis.shape
         s = np.zeros((len(z), linear_map.groups * kept))
         s[:, self._pivots] = scipy.linalg.solve_triangular(
             self._factor, z.T, lower=True, trans="T"

@@ -1,6 +1,7 @@
 """`newton` and `newton_cg`: second-order minima of Taylor losses over balls."""
 
 import functools
+import itertools
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ _COLUMN_BYTES = 2**30  # what the columns of one call may occupy
 _MODELS = {"newton": dense.model_minimum, "newton_cg": krylov.model_minimum}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def compiled(solver, rule, loss):
     """The solver of that name, compiled for a rule and a loss, whatever the sizes.
 
@@ -97,4 +98,4 @@ def _parts(problem, columns):
     most = max(1, _COLUMN_BYTES // per_column)
     count = math.ceil(columns / most)
     edges = np.linspace(0, columns, count + 1).round().astype(int)
-    return [slice(low, high) for low, high in zip(edges, edges[1:])]
+    return [slice(low, high) for low, high in itertools.pairwise(edges)]

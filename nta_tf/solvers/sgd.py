@@ -126,7 +126,7 @@ def concrete(linear_map, loss):
     )
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _compiled(rule, loss):
     @functools.partial(tf.function, autograph=False)
     def descend(tensors, outer_tensors, columns, settings):

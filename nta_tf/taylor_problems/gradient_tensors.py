@@ -204,7 +204,7 @@ def _groups(rows, merge):
     return rows.reshape(-1, *rows.shape[2:]) if merge else rows
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _layer(config):
     config = json.loads(config)
     layer = keras.layers.deserialize(config["layer"])
@@ -213,7 +213,7 @@ def _layer(config):
     return layer, rules.rule_of(layer)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _products(config):
     """The products of a `FactoredMap`; the same objects for the same layer."""
     layer, rule = _layer(config)

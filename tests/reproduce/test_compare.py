@@ -133,7 +133,7 @@ def test_the_best_sgd_is_compared_not_the_first(tmp_path, write_set, write):
 def test_claim_11_needs_all_three_scales(tmp_path, write_set):
     assert _only(write_set(tmp_path / "layers"), 11).verdict == OPEN
     scopes = {"layers": ["network", "dense_3", "dense_3:0", "dense_3:1"]}
-    every = {name: scopes for name in ("adam", "rmsprop", "sgd")}
+    every = dict.fromkeys(("adam", "rmsprop", "sgd"), scopes)
     row = _only(write_set(tmp_path / "all", **every), 11)
     assert row.verdict == REPRODUCED
     assert "network: 3 of 3" in row.measured and "neuron: 6 of 6" in row.measured

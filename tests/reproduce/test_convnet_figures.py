@@ -52,7 +52,7 @@ def test_figure_3a_averages_the_neurons_of_each_layer(neurons):
     assert list(lines) == ["layer 1", "layer 2", "layer 3"]
     # The k-th of eight neurons has (0.5 + k / 8) times 0.6 times the layer's factor.
     factors = 0.5 + np.arange(8) / 8
-    for (label, line), scale in zip(lines.items(), [0.3, 1.0, 0.9]):
+    for (_label, line), scale in zip(lines.items(), [0.3, 1.0, 0.9]):
         np.testing.assert_allclose(line.get_ydata(), 0.6 * scale * factors.mean())
         np.testing.assert_array_equal(line.get_xdata(), np.arange(5, 101, 5))
     assert len({line.get_color() for line in lines.values()}) == 3
@@ -201,7 +201,7 @@ def test_a_set_that_was_only_trained_has_figure_6(tmp_path, write_convnet):
 
 
 def test_figure_4a_alone_compares_the_optimizers(tmp_path, write_convnet_set):
-    root = write_convnet_set(tmp_path, **{"rmsprop": {"noise": 0}})
+    root = write_convnet_set(tmp_path, rmsprop={"noise": 0})
     figure = _figure_4(root)
     (panel,) = figure.axes
     lines = _lines(panel)
