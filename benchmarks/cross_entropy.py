@@ -15,6 +15,7 @@ gap that one of them reached.
 """
 
 import argparse
+import dataclasses
 import math
 import os
 import time
@@ -25,11 +26,11 @@ import numpy as np
 
 import nta_tf as nta
 from benchmarks.timing import machine, show
-from nta_tf.solvers import minimize, minimize_prefixes, sgd
+from nta_tf.solvers import SGD, Newton, NewtonCG, RowSpace, minimize, minimize_prefixes
 
 LAYER, BATCH, RATE = "conv2d_2", 128, 0.0005  # the paper's rate, on which it learns at once
 GAPS = (1e-2, 1e-3, 1e-4)
-SOLVERS = {"neuron": ("newton_cg", "newton"), "layer": ("reduced", "newton_cg")}
+SOLVERS = {"neuron": (NewtonCG, Newton), "layer": (RowSpace, NewtonCG)}
 LEARNING_RATES = (0.3, 1.0, 0.1, 3.0, 0.03, 10.0, 0.01)  # the likely first: they limit the rest
 BATCHES, MOST_PASSES = (1, 16), 2000
 SECONDS = 5.0  # that SGD may take at least
@@ -51,19 +52,17 @@ def record_rounds(rounds):
     )
 
 
-def timed(function):
-    """Seconds and result of a call, after another one that compiles."""
-    function(1)
-    start = time.perf_counter()
-    optimum = function(None)
-    return time.perf_counter() - start, optimum
-
-
 def second_order(problem, radius, solver, gap):
-    """Seconds and optimum of `newton`, `newton_cg` or `reduced`."""
-    return timed(
-        lambda limit: minimize(problem, radius, solver, tolerance=gap, max_iterations=limit)
-    )
+    """Seconds and optimum of `Newton`, `NewtonCG` or `RowSpace`, after a call that compiles."""
+    minimize(problem, radius, solver(max_iterations=1), tolerance=gap)
+    return timed(problem, radius, solver(), gap)
+
+
+def timed(problem, radius, solver, gap):
+    """Seconds and optimum of a call."""
+    start = time.perf_counter()
+    optimum = minimize(problem, radius, solver, tolerance=gap)
+    return time.perf_counter() - start, optimum
 
 
 def best_sgd(problem, radius, gap, patience):
@@ -92,15 +91,11 @@ def _rank(found):
 
 def _sgd(problem, radius, gap, options, limit):
     """Seconds and optimum of one setting; stopped when it takes longer than the limit."""
-    common = dict(radius=radius, tolerance=gap, check_every=5, **options)
-    sgd(problem, max_iterations=1, **common)
-    start = time.perf_counter()
-    sgd(problem, max_iterations=5, **common)
-    a_pass = (time.perf_counter() - start) / 5
-    passes = min(MOST_PASSES, int(limit / a_pass) + 1)
-    start = time.perf_counter()
-    optimum = sgd(problem, max_iterations=passes, **common)
-    return time.perf_counter() - start, optimum
+    solver = SGD(check_every=5, max_passes=1, **options)
+    timed(problem, radius, solver, gap)  # compiles
+    seconds, _ = timed(problem, radius, dataclasses.replace(solver, max_passes=5), gap)
+    passes = min(MOST_PASSES, int(limit * 5 / seconds) + 1)
+    return timed(problem, radius, dataclasses.replace(solver, max_passes=passes), gap)
 
 
 def gap_table(problem, radius, gap, title, kind, times):
@@ -112,7 +107,9 @@ def gap_table(problem, radius, gap, title, kind, times):
     rows, optima = [], []
     for solver in SOLVERS[kind]:
         seconds, optimum = second_order(problem, radius, solver, gap)
-        rows.append({"what": solver, **_columns(optimum), "seconds": seconds, "setting": ""})
+        rows.append(
+            {"what": solver.__name__, **_columns(optimum), "seconds": seconds, "setting": ""}
+        )
         optima.append(optimum)
     patience = max(SECONDS, times * rows[0]["seconds"])
     seconds, optimum, setting = best_sgd(problem, radius, gap, patience)
@@ -120,12 +117,12 @@ def gap_table(problem, radius, gap, title, kind, times):
     if not arrived:
         print(f"\nNo SGD arrives at {gap:g} within {patience:.3g} s or {MOST_PASSES} passes.")
     optima.append(optimum)
-    what = "sgd" if arrived else "sgd, stopped"
+    what = "SGD" if arrived else "SGD, stopped"
     rows.append({"what": what, **_columns(optimum), "seconds": seconds, "setting": setting})
     lowest = min(optimum.loss for optimum in optima)
     for optimum in optima:
         assert optimum.loss - optimum.gap <= lowest, "a certificate is wrong"
-    show(f"{title}, relative gap {gap:g}", rows, "seconds", SOLVERS[kind][0])
+    show(f"{title}, relative gap {gap:g}", rows, "seconds", SOLVERS[kind][0].__name__)
     return arrived
 
 
@@ -143,7 +140,7 @@ def prefixes(problem, radius, solver):
     groups = np.linspace(total / 10, total, 10).astype(int)
     for _ in range(2):
         start = time.perf_counter()
-        optima = minimize_prefixes(problem, groups, [radius], solver)
+        optima = minimize_prefixes(problem, groups, [radius], solver())
         seconds = time.perf_counter() - start
     worst = max(of[0].gap / of[0].loss for of in optima)
     print(f"\n10 prefixes: {1e3 * seconds / 10:.1f} ms each, largest relative gap {worst:.1g}")

@@ -110,7 +110,7 @@ def _quadratic_tables(run, record, scope, radii, checkpoints, progress):
         chosen = set(_evenly(epochs, checkpoints or len(epochs)))
         for rounds, epoch, incurred, quadratic in problem.prefixes(progress(epochs)):
             if epoch in chosen:
-                optima = minimize_on_balls(quadratic, problem.centre, own)
+                optima = minimize_on_balls(quadratic, own)
                 for limit, optimum in zip(own, optima):
                     distance = np.linalg.norm(optimum.weights - problem.centre)
                     losses = (incurred, incurred)
@@ -151,7 +151,7 @@ def _optima(problem, groups, radii, negligible, solver, tolerance):
     return [
         [_accepted(*each, problem, tolerance) for each in zip(of_radii, radii)]
         for of_radii in minimize_prefixes(
-            problem, groups, radii, solver, aims, negligible=negligible
+            problem, groups, radii, solver, tolerance=aims, negligible=negligible
         )
     ]
 

@@ -1,5 +1,6 @@
 """The closed form against numpy.linalg.lstsq and an independent constrained solver."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,11 +9,12 @@ import scipy.optimize
 
 import nta_tf as nta
 from nta_tf.solvers import (
+    ClosedForm,
     Quadratic,
     Status,
     closed_form,
+    minimize,
     minimize_on_balls,
-    minimize_quadratic,
 )
 
 SHAPES = {
@@ -23,6 +25,10 @@ SHAPES = {
     "wide, rank deficient": (5, 9, 2),
     "zero": (5, 4, 0),
 }
+
+
+def minimize_quadratic(quadratic, centre, radius=math.inf):
+    return minimize(dataclasses.replace(quadratic, centre=centre), radius)
 
 
 @pytest.fixture(params=SHAPES, ids=lambda name: name.replace(" ", "-"))
@@ -171,12 +177,11 @@ def test_cut_off_ignores_directions_that_are_rounding():
 
 
 def test_several_radii_from_one_decomposition(problem):
-    rows, *_, quadratic = problem
-    centre = np.zeros((1, rows.shape[1]))
+    *_, quadratic = problem
     radii = [0.1, 0.2, math.inf]
-    together = minimize_on_balls(quadratic, centre, radii)
+    together = minimize_on_balls(quadratic, radii)
     for radius, optimum in zip(radii, together):
-        assert optimum.loss == minimize_quadratic(quadratic, centre, radius).loss
+        assert optimum.loss == minimize(quadratic, radius, ClosedForm()).loss
     assert together[0].loss >= together[1].loss >= together[2].loss
 
 
@@ -193,9 +198,11 @@ def test_every_status_has_a_message_for_a_person():
 
 def test_wrong_input_ends_in_one_sentence():
     quadratic = Quadratic(np.eye(2)[None], np.zeros((1, 2)), 0.0)
-    with pytest.raises(ValueError, match=r"shape \(1, 2\).*\(1, 3\)"):
+    with pytest.raises(ValueError, match=r"shape \(blocks, p\).*centre \(1, 3\)"):
         minimize_quadratic(quadratic, np.zeros((1, 3)))
     with pytest.raises(ValueError, match="not be negative.*-1"):
-        minimize_quadratic(quadratic, np.zeros((1, 2)), radius=-1)
+        minimize(quadratic, radius=-1)
+    with pytest.raises(ValueError, match="Newton solves a TaylorProblem.*Quadratic"):
+        minimize(quadratic, solver="newton")
     with pytest.raises(ValueError, match="finite.*inf"):
         nta.solvers.frank_wolfe_gap(np.ones(2), np.ones(2), math.inf)

@@ -9,19 +9,21 @@ import tensorflow as tf
 
 import nta_tf as nta
 from nta_tf.solvers import (
+    SGD,
     DenseMap,
+    Newton,
+    NewtonCG,
     Quadratic,
+    RowSpace,
     Status,
     TaylorProblem,
     choose,
     minimize,
     minimize_prefixes,
-    minimize_quadratic,
-    sgd,
 )
 from tests import taylor_problems
 
-SECOND_ORDER = ("newton", "newton_cg", "reduced")
+SECOND_ORDER = ("newton", "newton_cg", "row_space")
 TOLERANCE = 1e-7
 
 
@@ -94,7 +96,7 @@ def test_search_ends_where_the_loss_is_negligible(rng, solver):
     """A separable problem on a large ball: the minimum is all but zero, and never reached."""
     problem, _reference = taylor_problems.problem(rng, "wide", "separable")
     counts, enough = [2, 4], [0.5, 0.01]
-    optima = minimize_prefixes(problem, counts, [100.0], solver, 1e-9, negligible=enough)
+    optima = minimize_prefixes(problem, counts, [100.0], solver, tolerance=1e-9, negligible=enough)
     for _count, limit, (optimum,) in zip(counts, enough, optima):
         assert 0 < optimum.loss <= limit and optimum.status.solved
         assert optimum.gap <= optimum.loss  # F is never negative
@@ -126,7 +128,7 @@ def test_mse_equals_the_closed_form(rng, size, solver, radius):
     slope = np.einsum("g,gkp,gek->p", scale, rows, residual)
     constant = np.einsum("g,gek->", scale, residual**2)
     quadratic = Quadratic(hessian[None], slope[None], constant)  # in U = V - C
-    expected = minimize_quadratic(quadratic, np.zeros((1, len(slope))), radius)
+    expected = minimize(quadratic, radius)
     optimum = minimize(problem, radius, solver, tolerance=1e-9)
     assert optimum.loss == pytest.approx(expected.loss, rel=1e-7, abs=1e-8)
     check(problem, reference, optimum, radius)
@@ -192,16 +194,16 @@ def test_float32_matrices_have_certificates_in_float64(rng, size, solver):
 @pytest.mark.parametrize("radius", [0.5, math.inf])
 def test_sgd_descends_with_a_true_certificate(rng, radius, averaging):
     problem, reference = taylor_problems.problem(rng, "tall")
-    options = {"learning_rate": 0.05, "batch_size": 5, "averaging": averaging, "check_every": 10}
-    optimum = sgd(problem, radius, tolerance=0.05, max_iterations=2000, **options)
+    solver = SGD(0.05, batch_size=5, averaging=averaging, check_every=10, max_passes=2000)
+    optimum = minimize(problem, radius, solver, tolerance=0.05)
     check(problem, reference, optimum, radius)
     assert optimum.status.solved and optimum.gap <= 0.053 * optimum.loss
 
 
 def test_sgd_is_determined_by_its_seed(rng):
     problem, _ = taylor_problems.problem(rng, "batch mean")
-    options = {"max_iterations": 3, "batch_size": 2}
-    one, same, other = (sgd(problem, 1.0, seed=seed, **options) for seed in (1, 1, 2))
+    solvers = [SGD(max_passes=3, batch_size=2, seed=seed) for seed in (1, 1, 2)]
+    one, same, other = (minimize(problem, 1.0, solver) for solver in solvers)
     np.testing.assert_array_equal(one.weights, same.weights)
     assert np.any(one.weights != other.weights)
 
@@ -216,22 +218,24 @@ def test_nan_is_a_status(rng, solver, where):
     assert optimum.status is Status.NON_FINITE and math.isnan(optimum.loss)
 
 
-@pytest.mark.parametrize("solver", (*SECOND_ORDER, "sgd"))
+@pytest.mark.parametrize(
+    "solver", [Newton(1), NewtonCG(1), RowSpace(1), SGD(max_passes=1)], ids=lambda s: repr(s)[:8]
+)
 def test_too_few_iterations_is_a_status_with_a_true_gap(rng, solver):
     problem, reference = taylor_problems.problem(rng, "tall")
-    optimum = minimize(problem, 5.0, solver, tolerance=1e-12, max_iterations=1)
+    optimum = minimize(problem, 5.0, solver, tolerance=1e-12)
     assert optimum.status is Status.MAX_ITERATIONS and optimum.iterations == 1
     check(problem, reference, optimum, 5.0)
 
 
 def test_solvers_are_traced_once_for_growing_problems(rng):
-    from nta_tf.solvers import second_order
+    from nta_tf.solvers import krylov, second_order
 
     for size in ("tall", "wide", "batch mean"):
         problem, _ = taylor_problems.problem(rng, size)
         for count in (1, 2, 3):
             minimize(problem.prefix(count), 1.0, "newton_cg")
-    function = second_order.compiled("newton_cg", problem.linear_map.rule, problem.loss)
+    function = second_order.compiled(krylov.model_minimum, problem.linear_map.action, problem.loss)
     assert function.experimental_get_tracing_count() <= 2  # float64, and float32 of other tests
 
 
@@ -251,9 +255,9 @@ def test_auto_follows_its_list():
             DenseMap(matrix), zeros, np.zeros((groups, 1), int), np.ones(groups), np.zeros(size)
         )
 
-    assert choose(problem(10, 1600), 1.0) == choose(problem(10, 1600)) == "reduced"
-    assert choose(problem(100, 1600)) == "newton"
-    assert choose(problem(100, 1600), 1.0) == choose(problem(100, 3000)) == "newton_cg"
+    assert choose(problem(10, 1600), 1.0) == choose(problem(10, 1600)) == RowSpace()
+    assert choose(problem(100, 1600)) == Newton()
+    assert choose(problem(100, 1600), 1.0) == choose(problem(100, 3000)) == NewtonCG()
 
 
 def test_wrong_input_ends_in_one_sentence(rng):
@@ -275,7 +279,9 @@ def test_wrong_input_ends_in_one_sentence(rng):
     with pytest.raises(ValueError, match=r"centre must have.*\(5, 6\)"):
         dataclasses.replace(problem, centre=np.zeros(30))
     with pytest.raises(ValueError, match="learning rate must be positive"):
-        sgd(problem, 1.0, learning_rate=0.0)
+        SGD(learning_rate=0.0)
+    with pytest.raises(ValueError, match="max_iterations must be at least 1"):
+        NewtonCG(max_iterations=0)
     with pytest.raises(ValueError, match="groups, p_L"):
         DenseMap(np.zeros((3, 4)))
 

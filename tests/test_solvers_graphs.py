@@ -1,15 +1,22 @@
 """Whole optimisations are one graph, of ops that have GPU kernels, without host callbacks."""
 
-import importlib
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from nta_tf.solvers import DenseMap, FactoredMap, JointMap, certificate, second_order
+from nta_tf.solvers import (
+    DenseMap,
+    FactoredMap,
+    JointMap,
+    certificate,
+    krylov,
+    newton,
+    second_order,
+    sgd,
+)
 from tests import graphs
 
-sgd = importlib.import_module("nta_tf.solvers.sgd")
+MODELS = {"newton": newton.model_minimum, "newton_cg": krylov.model_minimum}
 
 
 def linear(inputs, kernel):
@@ -43,7 +50,7 @@ def test_graph_has_gpu_kernels_and_no_callbacks(solver, kind, loss, dtype):
     if solver == "sgd":
         concrete = sgd.concrete(linear_map, loss)
     else:
-        concrete = second_order.concrete(solver, linear_map, loss)
+        concrete = second_order.concrete(MODELS[solver], linear_map, loss)
     assert graphs.host_callbacks(concrete) == []
     assert any(node.op in ("While", "StatelessWhile") for node in graphs.nodes(concrete))
     _skip_without_registry()
@@ -52,13 +59,15 @@ def test_graph_has_gpu_kernels_and_no_callbacks(solver, kind, loss, dtype):
 
 def test_certificate_has_gpu_kernels():
     linear_map = maps(np.float32)["dense"]
-    function = certificate.certified(linear_map.rule, "cross_entropy")
+    function = certificate.certified(linear_map.action, "cross_entropy")
     outer = tf.TensorSpec([None, 3, None], tf.float64)
     concrete = function.get_concrete_function(
-        linear_map.rule.signature(linear_map.tensors),
+        linear_map.action.signature(linear_map.tensors),
         (outer, outer),
         tf.TensorSpec([None, None], tf.float64),
         tf.TensorSpec([None, None], tf.float64),
+        tf.TensorSpec([None], tf.float64),
+        tf.TensorSpec([None], tf.float64),
     )
     assert graphs.host_callbacks(concrete) == []
     _skip_without_registry()

@@ -1,4 +1,4 @@
-"""The linear maps, their Gram matrices and the row-space reduction."""
+"""The linear maps, their Gram matrices and the row space."""
 
 import math
 
@@ -7,15 +7,16 @@ import pytest
 import tensorflow as tf
 
 from nta_tf.solvers import (
+    SGD,
     DenseMap,
     FactoredMap,
     JointMap,
+    RowSpace,
+    RowSpaceProblem,
     TaylorProblem,
     gram,
     minimize,
     minimize_prefixes,
-    reduced,
-    sgd,
 )
 from tests import taylor_problems
 
@@ -120,9 +121,9 @@ def test_chunks_of_a_dense_map_in_another_precision(rng, monkeypatch):
     matrix = rng.normal(size=(5, 2, 30)).astype(np.float32)
     u, r = rng.normal(size=(3, 30)), rng.normal(size=(3, 5, 2))
     linear_map = DenseMap(matrix)
-    shift = linear_map.rule.forward(linear_map.tensors, tf.constant(u))
+    shift = linear_map.action.forward(linear_map.tensors, tf.constant(u))
     np.testing.assert_allclose(shift, np.einsum("gkp,cp->cgk", matrix.astype(float), u))
-    slope = linear_map.rule.adjoint(linear_map.tensors, tf.constant(r))
+    slope = linear_map.action.adjoint(linear_map.tensors, tf.constant(r))
     np.testing.assert_allclose(slope, np.einsum("gkp,cgk->cp", matrix.astype(float), r))
 
 
@@ -134,7 +135,7 @@ def test_gram_matrix(factored):
         np.testing.assert_allclose(gram(linear_map), twice * expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("solver", ["newton_cg", "reduced"])
+@pytest.mark.parametrize("solver", ["newton_cg", "row_space"])
 def test_factored_problem_equals_dense(factored, rng, solver):
     factored, matrix = factored
     shape = matrix.shape[2:]
@@ -159,8 +160,8 @@ def test_sgd_of_factors_equals_dense(factored, rng):
     rng.bit_generator.state = state
     ours = labelled(rng, factored, matrix.shape[2:])
     # Steps four times as long would multiply rounding errors from pass to pass.
-    options = {"radius": 0.5, "learning_rate": 0.005, "batch_size": 2, "averaging": True}
-    expected, found = sgd(dense, **options), sgd(ours, **options)
+    solver = SGD(learning_rate=0.005, batch_size=2, averaging=True)
+    expected, found = minimize(dense, 0.5, solver), minimize(ours, 0.5, solver)
     assert found.iterations == expected.iterations
     np.testing.assert_allclose(found.weights, expected.weights, atol=1e-10)
     exact = minimize(dense, 0.5, "newton", tolerance=1e-8)
@@ -168,7 +169,7 @@ def test_sgd_of_factors_equals_dense(factored, rng):
     assert found.loss == pytest.approx(exact.loss, rel=0.02)
 
 
-@pytest.mark.parametrize("solver", ["newton_cg", "reduced"])
+@pytest.mark.parametrize("solver", ["newton_cg", "row_space"])
 def test_joint_problem_equals_one_dense_map(rng, solver):
     *dense_layer, first = dense_factors(rng)
     *conv_layer, second = conv_factors(rng)
@@ -189,13 +190,13 @@ def test_joint_problem_equals_one_dense_map(rng, solver):
 
 @pytest.mark.parametrize("kind", taylor_problems.KINDS)
 @pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
-def test_reduction_keeps_shifts_and_lengths(rng, kind, loss):
+def test_row_space_keeps_shifts_and_lengths(rng, kind, loss):
     """A U of a row-space U, and its length, are those of its coordinates."""
     problem, _ = taylor_problems.problem(rng, "batch mean, wide", kind, loss)
-    reduction = reduced(problem)
-    linear_map, small = problem.linear_map, reduction.problem.linear_map
+    in_row_space = RowSpaceProblem(problem)
+    linear_map, small = problem.linear_map, in_row_space.small.linear_map
     u = np.ravel(linear_map.adjoint(_sums_to_zero(rng.normal(size=(3, 4)), loss)))
-    z = reduction.coordinates(u)
+    z = in_row_space.coordinates(u)
     assert np.linalg.norm(z) == pytest.approx(np.linalg.norm(u))
     shift, expected = small.forward(z).numpy(), linear_map.forward(u).numpy()
     np.testing.assert_allclose(_sums_to_zero(shift, loss), _sums_to_zero(expected, loss), atol=1e-9)
@@ -207,25 +208,25 @@ def _sums_to_zero(shift, loss):
 
 def test_rank_is_found(rng):
     problem, _ = taylor_problems.problem(rng, "tall")
-    assert reduced(problem).problem.linear_map.size == 7  # 30 * 3 rows, 7 weights
+    assert RowSpaceProblem(problem).small.linear_map.size == 7  # 30 * 3 rows, 7 weights
     problem, _ = taylor_problems.problem(rng, "wide")
-    assert reduced(problem).problem.linear_map.size == 8  # 4 groups, p_L - 1 directions
+    assert RowSpaceProblem(problem).small.linear_map.size == 8  # 4 groups, p_L - 1 directions
 
 
 def test_known_gram_matrix_is_used(rng):
     problem, _ = taylor_problems.problem(rng, "wide")
     known = gram(problem.linear_map)
-    ours = minimize_prefixes(problem, [2, 4], [0.5], "reduced", gram_matrix=known)
-    own = minimize_prefixes(problem, [2, 4], [0.5], "reduced")
+    ours = minimize_prefixes(problem, [2, 4], [0.5], RowSpace(gram_matrix=known))
+    own = minimize_prefixes(problem, [2, 4], [0.5], "row_space")
     assert [of[0].loss for of in ours] == [of[0].loss for of in own]
     with pytest.raises(ValueError, match=r"shape \(12, 12\).*\(3, 3\)"):
-        reduced(problem, np.eye(3))
+        RowSpaceProblem(problem, np.eye(3))
 
 
-def test_start_of_a_reduced_problem(rng):
+def test_start_in_the_row_space(rng):
     problem, _ = taylor_problems.problem(rng, "wide")
-    optimum = minimize(problem, 0.5, "reduced", tolerance=1e-7)
-    again = minimize(problem, 0.5, "reduced", start=optimum.weights, tolerance=1e-6)
+    optimum = minimize(problem, 0.5, "row_space", tolerance=1e-7)
+    again = minimize(problem, 0.5, "row_space", start=optimum.weights, tolerance=1e-6)
     assert again.iterations == 0
     assert again.loss == pytest.approx(optimum.loss)
     assert math.isfinite(again.gap)

@@ -1,54 +1,71 @@
 """From the state a compiled solver returns to `Optimum`s whose gap is evaluated in float64."""
 
-import collections
 import functools
 import math
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from nta_tf.solvers import outer
-from nta_tf.solvers.descent import REACH, STALLS
+from nta_tf.solvers.descent import STALLS, Columns, State
+from nta_tf.solvers.objective import Objective, gap_on_balls, reach
 from nta_tf.solvers.optimum import Optimum, Status
-
-Summary = collections.namedtuple("Summary", "u iterations recession stalled inside length")
-Summary.__doc__ = """Of each column: U, iterations, whether F falls for ever, or no more.
-
-`inside` says whether the last model's minimum lay well inside its ball, `length` is the
-natural length of the problem: both matter only without a ball.
-"""
+from nta_tf.solvers.problem import TaylorProblem
 
 
-def summarize(state):
-    """A `Summary` in NumPy of a `descent.State`."""
+class Summary(NamedTuple):
+    """Where a solver has ended, in NumPy, one entry (one row of `u`) a column.
+
+    Attributes:
+        u: U, (columns, P).
+        iterations: How many were made.
+        recession: Whether F falls for ever along U.
+        stalled: Whether F falls no more in the precision of the map.
+        inside: Whether the last model's minimum lay well inside its ball. Like
+            `natural_length`, the length scale of the problem, it matters only without a ball.
+        natural_length: See `objective.natural_length`.
+    """
+
+    u: np.ndarray
+    iterations: np.ndarray
+    recession: np.ndarray
+    stalled: np.ndarray
+    inside: np.ndarray
+    natural_length: np.ndarray
+
+
+def summarize(state: State) -> Summary:
+    """The `Summary` of a `State`."""
     return Summary(
         state.point.u.numpy(),
         state.iterations.numpy(),
         state.recession.numpy(),
         state.stalls.numpy() >= STALLS,
         state.inside.numpy(),
-        state.first_length.numpy(),
+        state.natural_length.numpy(),
     )
 
 
 @functools.cache
-def certified(rule, loss):
-    """Compiled function of (tensors, outer tensors, weights, u), all products in float64.
+def certified(action, loss):
+    """Compiled function of (tensors, outer tensors, weights, u, radius, natural length).
+
+    All products are made in float64.
 
     Returns:
-        A `tf.function` that returns F, (columns,), and grad F, (columns, P).
+        A `tf.function` that returns F and its gap on the ball, each (columns,).
     """
 
     @functools.partial(tf.function, reduce_retracing=True, autograph=False)
-    def value_and_slope(tensors, outer_tensors, weights, u):
-        value, gradient, _ = outer.evaluate(loss, outer_tensors, rule.forward(tensors, u))
-        slope = rule.adjoint(tensors, weights[..., tf.newaxis] * gradient)
-        return tf.reduce_sum(weights * value, axis=1), slope
+    def value_and_gap(tensors, outer_tensors, weights, u, radius, natural):
+        objective = Objective(action, loss, tensors, outer_tensors, weights)
+        value, slope = objective.value_and_slope(u)
+        return value, gap_on_balls(slope, u, reach(u, radius, natural))
 
-    return value_and_slope
+    return value_and_gap
 
 
-def optima_of(problem, columns, summary):
+def optima_of(problem: TaylorProblem, columns: Columns, summary: Summary) -> list[Optimum]:
     """Puts every U exactly into its ball, and certifies it there in float64.
 
     Args:
@@ -57,29 +74,29 @@ def optima_of(problem, columns, summary):
         summary: What the solver found, a `Summary`.
 
     Returns:
-        A list of `Optimum`.
+        A list with an `Optimum` for each column.
     """
     radii = columns.radius.numpy()
     u = into_ball(summary.u.astype(np.float64), radii)
     linear_map = problem.linear_map
-    values, slopes = certified(linear_map.rule, problem.loss)(
+    value, gap = certified(linear_map.action, problem.loss)(
         linear_map.tensors,
         problem.outer(tf.float64),
         columns.weights,
         tf.constant(u),
+        columns.radius,
+        tf.constant(summary.natural_length, tf.float64),
     )
-    slopes = slopes.numpy()
-    measured = Measured(
-        values.numpy(),
-        np.sum(slopes * u, axis=1),
-        np.linalg.norm(slopes, axis=1),
-        np.linalg.norm(u, axis=1),
-    )
-    accepted = np.maximum(columns.tolerance.numpy() * measured.value, columns.negligible.numpy())
-    return judged(problem, u, measured, radii, summary, accepted)
+    value, gap = value.numpy(), gap.numpy()
+    accepted = np.maximum(columns.tolerance.numpy() * value, columns.negligible.numpy())
+    summary = summary._replace(u=u)
+    return [
+        _optimum(problem, *evidence, Summary(*ending))
+        for *evidence, ending in zip(value, gap, radii, accepted, zip(*summary))
+    ]
 
 
-def into_ball(u, radii):
+def into_ball(u: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """Rows of u, shortened where rounding has put them outside their ball."""
     length = np.linalg.norm(u, axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -87,35 +104,24 @@ def into_ball(u, radii):
     return u * scale[:, np.newaxis]
 
 
-Measured = collections.namedtuple("Measured", "value inner slope_length distance")
-Measured.__doc__ = """F, <grad F, U>, ||grad F|| and ||U|| of each column, in float64."""
+def _optimum(problem, value, gap, radius, accepted, ending):
+    """One column's `Optimum`, from its certificate and the gap that it may have."""
+    gap = float(min(gap, value) if math.isfinite(gap) else gap)  # F is never negative
+    status = _status(value, gap, radius, accepted, ending)
+    loss, weights = float(value), problem.centre_plus(ending.u)
+    if status is Status.NON_FINITE:
+        loss = gap = math.nan
+    return Optimum(loss, weights, gap, status, int(ending.iterations))
 
 
-def judged(problem, u, measured, radii, summary, accepted):
-    """An `Optimum` for each column, from what was measured at its U and the gap it may have."""
-    optima = []
-    for of_column, radius, largest, *rest in zip(u, radii, accepted, zip(*measured), zip(*summary)):
-        point, found = Measured(*rest[0]), Summary(*rest[1])
-        reach = radius
-        if math.isinf(radius):
-            reach = REACH * point.distance or float(found.length)
-        gap = float(max(point.inner + reach * point.slope_length, 0.0))
-        gap = min(gap, float(point.value)) if math.isfinite(gap) else gap  # F is never negative
-        status = _status(point, gap, radius, found, largest)
-        loss, weights = float(point.value), problem.centre_plus(of_column)
-        if status is Status.NON_FINITE:
-            loss = gap = math.nan
-        optima.append(Optimum(loss, weights, gap, status, int(found.iterations)))
-    return optima
-
-
-def _status(point, gap, radius, found, accepted):
-    if not (math.isfinite(point.value) and math.isfinite(gap)):
+def _status(value, gap, radius, accepted, ending):
+    if not (math.isfinite(value) and math.isfinite(gap)):
         return Status.NON_FINITE
-    if math.isinf(radius) and found.recession:
+    free, distance = math.isinf(radius), np.linalg.norm(ending.u)
+    if free and ending.recession:
         return Status.UNATTAINED
     # The solver saw its own gap in the precision of A; a little more is still the same.
     unsolved = gap > 1.05 * accepted
-    if unsolved or (math.isinf(radius) and not found.inside and point.distance > 0):
-        return Status.STALLED if found.stalled else Status.MAX_ITERATIONS
-    return Status.ON_BALL if point.distance >= radius * (1 - 1e-6) > 0 else Status.OPTIMAL
+    if unsolved or (free and not ending.inside and distance > 0):
+        return Status.STALLED if ending.stalled else Status.MAX_ITERATIONS
+    return Status.ON_BALL if distance >= radius * (1 - 1e-6) > 0 else Status.OPTIMAL

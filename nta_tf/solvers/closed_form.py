@@ -12,109 +12,45 @@ a CPU, and each problem is solved once.
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
 
-from nta_tf.solvers.optimum import Optimum, Status, frank_wolfe_gap
+from nta_tf.solvers.objective import frank_wolfe_gap
+from nta_tf.solvers.optimum import Optimum, Status
+from nta_tf.solvers.quadratic import Quadratic
+from nta_tf.solvers.search import Search, Solver
 
 
 @dataclasses.dataclass(frozen=True)
-class Quadratic:
-    """F(V) = constant + 2 <gradient, V> + sum_b <V_b, H_b V_b> over blocks of weights.
-
-    A layer or a neuron is one block; the output layer has a block for each output, which
-    may all share one H.
-
-    Attributes:
-        hessian: H, (1 or blocks, p, p), symmetric, positive semi-definite.
-        gradient: (blocks, p).
-        constant: Scalar.
-        precision: Relative precision of the numbers in `hessian`; eigenvalues below
-            `p * precision` times the largest count as zero.
-    """
-
-    hessian: np.ndarray
-    gradient: np.ndarray
-    constant: float
-    precision: float = np.finfo(np.float64).eps
-
-    def __add__(self, other):
-        return Quadratic(
-            self.hessian + other.hessian,
-            self.gradient + other.gradient,
-            self.constant + other.constant,
-            max(self.precision, other.precision),
-        )
-
-    def value(self, weights):
-        """F(V) at weights of the shape of `gradient`."""
-        slope = self.gradient * 2 + self._times(weights)
-        return float(self.constant + np.sum(weights * slope))
-
-    def slope(self, weights):
-        """grad F(V) at weights of the shape of `gradient`."""
-        return 2 * (self.gradient + self._times(weights))
-
-    def _times(self, weights):
-        return np.einsum(
-            "bij,bj->bi",
-            np.broadcast_to(self.hessian, (len(weights), *self.hessian.shape[1:])),
-            weights,
-        )
-
-
-def minimize_quadratic(quadratic, centre, radius=math.inf):
-    """The minimum of a quadratic over a ball, in closed form (appendix A5).
+class ClosedForm(Solver[Quadratic]):
+    """The minimum of a `Quadratic`, from one eigendecomposition for all balls (appendix A5).
 
     Eigenvalues of H that are smaller than `p * precision` times the largest one, or than
     twice the size of the most negative one (H has no negative eigenvalue in exact
     arithmetic, so that one shows the noise), count as zero: in their directions V stays at
     the centre.
 
-    Args:
-        quadratic: A `Quadratic`.
-        centre: C, (blocks, p): centre of the ball, and the point to which the minimiser is
-            closest where it is not unique.
-        radius: D, radius of the ball; `math.inf` for none.
-
-    Returns:
-        An `Optimum` with weights of shape (blocks, p).
-
-    Raises:
-        ValueError: If the shapes do not fit or the radius is negative.
-
     Example:
 
     >>> import numpy as np
     >>> import nta_tf as nta
     >>> problem = nta.solvers.Quadratic(np.eye(2)[None], np.array([[-3.0, 0.0]]), 9.0)
-    >>> nta.solvers.minimize_quadratic(problem, np.zeros((1, 2))).loss
-    0.0
-    >>> on_ball = nta.solvers.minimize_quadratic(problem, np.zeros((1, 2)), radius=1.0)
+    >>> on_ball = nta.solvers.minimize(problem, 1.0, nta.solvers.ClosedForm())
     >>> round(on_ball.loss, 6), on_ball.status.name
     (4.0, 'ON_BALL')
     """
-    return minimize_on_balls(quadratic, centre, [radius])[0]
+
+    solves: ClassVar[type] = Quadratic
+
+    def solve(self, problem: Quadratic, searches: list[Search]) -> list[list[Optimum]]:
+        optima = _minimize_on_balls(problem, [search.radius for search in searches])
+        return [[optimum] for optimum in optima]
 
 
-def minimize_on_balls(quadratic, centre, radii):
-    """Minima over several balls with one centre, from one eigendecomposition.
-
-    Args:
-        quadratic: A `Quadratic`.
-        centre: C, (blocks, p).
-        radii: Radii of the balls.
-
-    Returns:
-        A list with an `Optimum` for each radius.
-    """
-    centre = np.asarray(centre, np.float64)
-    if centre.shape != quadratic.gradient.shape or any(not r >= 0 for r in radii):
-        raise ValueError(
-            f"The centre must have shape {quadratic.gradient.shape} and radii must not be "
-            f"negative. Received: centre of shape {centre.shape}, radii={list(radii)}"
-        )
+def _minimize_on_balls(quadratic, radii):
+    centre = quadratic.centre
     finite = all(
         np.isfinite(part).all()
         for part in (quadratic.hessian, quadratic.gradient, quadratic.constant)

@@ -1,4 +1,4 @@
-"""The outer iteration that `newton` and `newton_cg` share: a convex model, then a line search.
+"""The outer iteration that `Newton` and `NewtonCG` share: a convex model, then a line search.
 
 In each iteration the local quadratic model of F is minimised over the whole ball; the segment
 from U to that point lies in the ball, and a backtracking search along it makes F fall. Every
@@ -8,40 +8,87 @@ Everything runs on columns: several problems that share A and the outputs and di
 weights of their groups (prefixes) and in their radius. A is read once for all of them.
 """
 
-import collections
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from nta_tf.solvers import outer
+from nta_tf.solvers.objective import Objective, gap_on_balls, length, natural_length, reach
 
-# Two radii without a ball: of the certificate, and of the model in the next iteration.
-REACH, STEP_REACH = 2.0, 4.0
+STEP_REACH = 4.0  # without a ball, the next model is minimised over so many times the distance
 _UNATTAINED_DISTANCE = 1e8
 _LINE_SEARCH_STEPS = 30
 STALLS = 3  # iterations in a row that do not lower F, after which a column is given up
 
-Columns = collections.namedtuple("Columns", "weights radius negligible start tolerance")
-Columns.__doc__ = """What differs from column to column.
 
-`weights` (columns, groups) of the groups, `radius` (columns,), possibly infinite, `start`
-(columns, P), the first U in the dtype of the map; `tolerance`, a scalar, is the relative gap
-at which to stop, `negligible` (columns,) an F at which to stop: F is never negative, so that
-no minimum lies further below. All but `start` are float64.
-"""
+class Columns(NamedTuple):
+    """What differs from column to column; all but `start` are float64.
 
-Point = collections.namedtuple("Point", "u shift value slope hessian")
-Point.__doc__ = """U, z = A U, F, the gradient of F in U, and the Hessian in z times the weights."""
+    Attributes:
+        weights: Of the groups, (columns, groups).
+        radius: (columns,), possibly infinite.
+        negligible: An F at which to stop, (columns,): F is never negative, so that no minimum
+            lies further below.
+        start: The first U, (columns, P), in the dtype of the map.
+        tolerance: Relative gap at which to stop, a scalar.
+    """
 
-State = collections.namedtuple(
-    "State", "point gap iterations done stalls inside recession first_length"
-)
+    weights: tf.Tensor
+    radius: tf.Tensor
+    negligible: tf.Tensor
+    start: tf.Tensor
+    tolerance: tf.Tensor
 
 
-def minimize_columns(rule, loss, model_minimum, tensors, outer_tensors, columns, max_iterations):
+class Point(NamedTuple):
+    """Where a column stands.
+
+    Attributes:
+        u: U, (columns, P).
+        shift: z = A U, (columns, groups, p_L).
+        value: F, (columns,), float64.
+        slope: grad F in U, (columns, P).
+        hessian: Hessian in z times the weights, (columns, groups, p_L, p_L).
+    """
+
+    u: tf.Tensor
+    shift: tf.Tensor
+    value: tf.Tensor
+    slope: tf.Tensor
+    hessian: tf.Tensor
+
+
+class State(NamedTuple):
+    """A `Point` and what the iteration knows of each column, (columns,).
+
+    Attributes:
+        point: The `Point`.
+        gap: Frank-Wolfe gap, float64.
+        iterations: Iterations so far.
+        done: Whether the column has ended.
+        stalls: Iterations in a row that did not lower F.
+        inside: Whether the last model's minimum lay well inside its ball.
+        recession: Whether F falls for ever along U.
+        natural_length: Length scale of the problem, float64.
+    """
+
+    point: Point
+    gap: tf.Tensor
+    iterations: tf.Tensor
+    done: tf.Tensor
+    stalls: tf.Tensor
+    inside: tf.Tensor
+    recession: tf.Tensor
+    natural_length: tf.Tensor
+
+
+def minimize_columns(
+    action, loss, model_minimum, tensors, outer_tensors, columns, max_iterations
+) -> State:
     """Minimises F over the balls of all columns, within one graph.
 
     Args:
-        rule: Rule of the linear map.
+        action: Rule of the linear map.
         loss: Name of the loss.
         model_minimum: Function of (tensors, point, b, radius, target, active) that returns
             the minimiser (columns, P) of the model <U, H U> / 2 - <b, U> over balls, with
@@ -54,20 +101,18 @@ def minimize_columns(rule, loss, model_minimum, tensors, outer_tensors, columns,
     Returns:
         A `State`.
     """
-    problem = _Columns(rule, loss, tensors, outer_tensors, columns)
-    start = problem.at(columns.start, rule.forward(tensors, columns.start))
-    length = problem.natural_length(start)
-    state = problem.state(start, tf.zeros_like(columns.radius, tf.int32), length, None)
+    objective = Objective(action, loss, tensors, outer_tensors, columns.weights)
+    descent = _Descent(objective, columns)
+    state = descent.begin()
 
     def body(step, state):
         target = tf.maximum(0.1 * state.gap, 0.3 * columns.tolerance * state.point.value)
-        radius = problem.step_radius(state.point, length)
-        b = rule.adjoint(tensors, problem.curve(state.point, state.point.shift)) - state.point.slope
+        radius = descent.step_radius(state)
+        curved = curve(state.point.hessian, state.point.shift)
+        b = objective.slope(curved) - state.point.slope
         goal = model_minimum(tensors, state.point, b, radius, target, ~state.done)
-        point = problem.search(state, goal)
-        inside = tf.linalg.norm(tf.cast(goal, tf.float64), axis=1) < 0.9 * radius
-        iterations = state.iterations + tf.cast(~state.done, tf.int32)
-        return step + 1, problem.state(point, iterations, length, (state, inside))
+        point = descent.search(state, goal)
+        return step + 1, descent.after(state, point, inside=length(goal) < 0.9 * radius)
 
     _, state = tf.while_loop(
         lambda step, state: (step < max_iterations) & ~tf.reduce_all(state.done),
@@ -78,83 +123,66 @@ def minimize_columns(rule, loss, model_minimum, tensors, outer_tensors, columns,
     return state
 
 
-class _Columns:
-    """F of each column, and what the iteration asks about it."""
+class _Descent:
+    """What the iteration asks about F and does with it, column by column."""
 
-    def __init__(self, rule, loss, tensors, outer_tensors, columns):
-        self.rule, self.loss = rule, loss
-        self.tensors, self.outer, self.columns = tensors, outer_tensors, columns
+    def __init__(self, objective, columns):
+        self.objective, self.columns = objective, columns
         self.free = tf.math.is_inf(columns.radius)
 
-    def at(self, u, shift):
-        value, gradient, hessian = self.evaluate(shift)
-        slope = self.rule.adjoint(self.tensors, gradient)
-        return Point(u, shift, value, slope, hessian)
+    def begin(self):
+        """The `State` before the first iteration."""
+        u = self.columns.start
+        shift = self.objective.shift(u)
+        value, gradient, hessian = self.objective.at_shift(shift)
+        point = Point(u, shift, value, self.objective.slope(gradient), hessian)
+        natural = natural_length(point.value, point.slope, point.u)
+        gap = self.gap(point, natural)
+        no_slope = tf.reduce_all(point.slope == 0, axis=1)
+        done = self.failed(point, gap) | (self.small(point, gap) & (~self.free | no_slope))
+        none, never = tf.zeros_like(done, tf.int32), tf.zeros_like(done)
+        return State(point, gap, none, done, none, never, never, natural)
 
-    def evaluate(self, shift):
-        """F (float64), its gradient and its Hessian in the shifts, with the weights."""
-        value, gradient, hessian = outer.evaluate(self.loss, self.outer, shift)
-        weights = tf.cast(self.columns.weights, shift.dtype)
-        return (
-            tf.reduce_sum(self.columns.weights * tf.cast(value, tf.float64), axis=1),
-            weights[..., tf.newaxis] * gradient,
-            weights[..., tf.newaxis, tf.newaxis] * hessian,
-        )
-
-    def curve(self, point, shift):
-        return curve(point.hessian, shift)
-
-    def natural_length(self, point):
-        """Distance at which the linear model of F reaches zero: a scale where there is no ball."""
-        slope = tf.linalg.norm(tf.cast(point.slope, tf.float64), axis=1)
-        distance = tf.linalg.norm(tf.cast(point.u, tf.float64), axis=1)
-        return tf.maximum(distance, tf.math.divide_no_nan(point.value, slope))
-
-    def step_radius(self, point, length):
-        distance = tf.linalg.norm(tf.cast(point.u, tf.float64), axis=1)
-        reach = tf.maximum(STEP_REACH * distance, length)
-        radius = tf.where(self.free, reach, self.columns.radius)
-        return tf.maximum(radius, tf.constant(1e-30, tf.float64))
-
-    def gap(self, point, length):
-        u, slope = tf.cast(point.u, tf.float64), tf.cast(point.slope, tf.float64)
-        distance = tf.linalg.norm(u, axis=1)
-        reach = tf.where(distance > 0, REACH * distance, length)
-        radius = tf.where(self.free, reach, self.columns.radius)
-        inner = tf.reduce_sum(slope * u, axis=1)
-        return tf.maximum(inner + radius * tf.linalg.norm(slope, axis=1), tf.zeros_like(inner))
-
-    def state(self, point, iterations, length, before):
-        gap = self.gap(point, length)
-        small = gap <= self.columns.tolerance * point.value
-        small |= point.value <= self.columns.negligible
-        failed = ~tf.math.is_finite(gap + point.value)
-        if before is None:
-            no_slope = tf.reduce_all(point.slope == 0, axis=1)
-            done = failed | (small & (~self.free | no_slope))
-            none = tf.zeros_like(done)
-            return State(point, gap, iterations, done, iterations, none, none, length)
-        state, inside = before
+    def after(self, state, point, inside):
+        """The next `State`, from the `Point` that the search has found."""
+        gap = self.gap(point, state.natural_length)
         inside = tf.where(state.done, state.inside, inside)
-        recession = self.free & self.unattained(point, length)
+        recession = self.free & self.unattained(point, state.natural_length)
         stalls = tf.where(point.value < state.point.value, 0, state.stalls + 1)
         stalls = tf.where(state.done, state.stalls, stalls)
-        solved = small & (~self.free | inside)
-        done = state.done | failed | solved | recession | (stalls >= STALLS)
-        return State(point, gap, iterations, done, stalls, inside, recession, length)
+        solved = self.small(point, gap) & (~self.free | inside)
+        done = state.done | self.failed(point, gap) | solved | recession | (stalls >= STALLS)
+        iterations = state.iterations + tf.cast(~state.done, tf.int32)
+        return State(point, gap, iterations, done, stalls, inside, recession, state.natural_length)
 
-    def unattained(self, point, length):
+    def gap(self, point, natural):
+        return gap_on_balls(point.slope, point.u, reach(point.u, self.columns.radius, natural))
+
+    def small(self, point, gap):
+        small = gap <= self.columns.tolerance * point.value
+        return small | (point.value <= self.columns.negligible)
+
+    @staticmethod
+    def failed(point, gap):
+        return ~tf.math.is_finite(gap + point.value)
+
+    def step_radius(self, state):
+        without_ball = tf.maximum(STEP_REACH * length(state.point.u), state.natural_length)
+        radius = tf.where(self.free, without_ball, self.columns.radius)
+        return tf.maximum(radius, tf.constant(1e-30, tf.float64))
+
+    def unattained(self, point, natural):
         """F falls along U for ever, or has led far beyond its natural length."""
-        distance = tf.linalg.norm(tf.cast(point.u, tf.float64), axis=1)
         falls = tf.reduce_sum(point.slope * point.u, axis=1) < 0
-        recedes = outer.recedes(self.loss, self.outer, point.shift, self.columns.weights)
-        return falls & (recedes | (distance > _UNATTAINED_DISTANCE * length))
+        objective = self.objective
+        recedes = outer.recedes(objective.loss, objective.outer, point.shift, objective.weights)
+        return falls & (recedes | (length(point.u) > _UNATTAINED_DISTANCE * natural))
 
     def search(self, state, goal):
         """Backtracks from the goal until F falls enough; columns that are done stay."""
         point = state.point
         change = goal - point.u
-        shift_change = self.rule.forward(self.tensors, goal) - point.shift
+        shift_change = self.objective.shift(goal) - point.shift
         slope = tf.reduce_sum(tf.cast(change * point.slope, tf.float64), axis=1)
         # What rounding may do to F, so that the search does not fail close to the minimum.
         precision = 4e-7 if goal.dtype == tf.float32 else 1e-15
@@ -163,7 +191,7 @@ class _Columns:
         def trial(fraction):
             by = tf.cast(fraction, goal.dtype)[:, tf.newaxis, tf.newaxis]
             shift = point.shift + by * shift_change
-            return (shift, *self.evaluate(shift))
+            return (shift, *self.objective.at_shift(shift))
 
         def enough(fraction, value):
             return state.done | (value <= point.value + 1e-4 * fraction * slope + noise)
@@ -187,7 +215,7 @@ class _Columns:
             parallel_iterations=1,
         )
         u = point.u + tf.cast(fraction, goal.dtype)[:, tf.newaxis] * change
-        return Point(u, shift, value, self.rule.adjoint(self.tensors, gradient), hessian)
+        return Point(u, shift, value, self.objective.slope(gradient), hessian)
 
 
 def curve(hessian, shift):

@@ -15,12 +15,12 @@ _STRIDE = 5  # Lanczos steps between two solutions of the small problem
 MOST_STEPS = 20 * _STRIDE
 
 
-def model_minimum(rule):
+def model_minimum(action):
     """A `model_minimum` for `descent.minimize_columns`, through forward and adjoint only."""
 
     def minimum(tensors, point, b, radius, target, active):
         def product(v):
-            return rule.adjoint(tensors, curve(point.hessian, rule.forward(tensors, v)))
+            return action.adjoint(tensors, curve(point.hessian, action.forward(tensors, v)))
 
         return _minimum(product, point, b, radius, target, active)
 

@@ -2,8 +2,8 @@
 
 A group is an example (its G of Definition 1) or a round (the mean G of its minibatch); A
 stacks the G of all groups, and (A U)_g = <G_g, U>. Each map is a set of tensors and a
-`rule`, a small hashable object that knows what to do with them: solvers are compiled once
-for a rule, and then serve every problem of that kind and rank, whatever its sizes.
+`action`, a small hashable object that knows what to do with them: solvers are compiled once
+for an action, and then serve every problem of that kind and rank, whatever its sizes.
 
 Inside the solvers weights are rows of a matrix, (columns, P), a column being one candidate
 or one prefix: A is read once for all of them, and reading A is what costs time.
@@ -12,11 +12,16 @@ or one prefix: A is read once for all of them, and reading A is what costs time.
 import dataclasses
 import functools
 import operator
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from nta_tf import grams
+
+# In the shape of the scope: an array, or for a `JointMap` a list of arrays.
+Weights = np.ndarray | list[np.ndarray]
 
 _CHUNK_BYTES = 2**28  # what a chunk of groups may occupy
 
@@ -25,7 +30,7 @@ class LinearMap:
     """A linear map from weights to (groups, p_L); see `DenseMap`, `FactoredMap`, `JointMap`.
 
     Attributes:
-        rule: How the tensors act; hashable, the same for all problems of a kind.
+        action: How the tensors act; hashable, the same for all problems of a kind.
         tensors: The numbers.
         shapes: Shape of the weights, a list with one shape for each scope.
         groups: Number of groups.
@@ -34,32 +39,32 @@ class LinearMap:
         dtype: In which products are computed.
     """
 
-    def __init__(self, rule, tensors, shapes, groups, components, dtype):
-        self.rule, self.tensors, self.shapes = rule, tensors, shapes
+    def __init__(self, action, tensors, shapes, groups, components, dtype):
+        self.action, self.tensors, self.shapes = action, tensors, shapes
         self.groups, self.components, self.dtype = groups, components, dtype
         self.size = sum(int(np.prod(shape)) for shape in shapes)
 
-    def forward(self, weights):
+    def forward(self, weights: Weights) -> tf.Tensor:
         """A U, shape (groups, p_L), of weights in the scope's shape."""
         flat = tf.cast(self.flatten(weights), self.dtype)
-        return apply(self.rule)[0](self.tensors, flat[tf.newaxis])[0]
+        return apply(self.action)[0](self.tensors, flat[tf.newaxis])[0]
 
-    def adjoint(self, shift):
+    def adjoint(self, shift: npt.ArrayLike) -> Weights:
         """A^T r in the scope's shape, of r of shape (groups, p_L)."""
         shift = tf.cast(shift, self.dtype)
-        return self.unflatten(apply(self.rule)[1](self.tensors, shift[tf.newaxis])[0])
+        return self.unflatten(apply(self.action)[1](self.tensors, shift[tf.newaxis])[0])
 
-    def prefix(self, groups):
+    def prefix(self, groups: int) -> "LinearMap":
         """The map to the first groups only."""
         tensors = tf.nest.map_structure(lambda part: part[:groups], self.tensors)
-        return LinearMap(self.rule, tensors, self.shapes, groups, self.components, self.dtype)
+        return LinearMap(self.action, tensors, self.shapes, groups, self.components, self.dtype)
 
-    def flatten(self, weights):
+    def flatten(self, weights: Weights) -> tf.Tensor:
         """Weights of the scope as one vector of length P."""
         parts = weights if self.is_joint else [weights]
         return tf.concat([tf.reshape(part, (-1,)) for part in parts], axis=0)
 
-    def unflatten(self, vector):
+    def unflatten(self, vector: np.ndarray) -> Weights:
         """A vector of length P in the scope's shape; a list of them for a `JointMap`."""
         sizes = [int(np.prod(shape)) for shape in self.shapes]
         parts = np.split(vector, np.cumsum(sizes)[:-1])
@@ -67,22 +72,22 @@ class LinearMap:
         return parts if self.is_joint else parts[0]
 
     @property
-    def is_dense(self):
+    def is_dense(self) -> bool:
         """Whether G is held as one array."""
-        return isinstance(self.rule, _Dense)
+        return isinstance(self.action, _DenseAction)
 
     @property
-    def is_joint(self):
+    def is_joint(self) -> bool:
         """Whether the weights are a list, one array a scope."""
-        return isinstance(self.rule, _Joint)
+        return isinstance(self.action, _JointAction)
 
 
 @functools.cache
-def apply(rule):
-    """Compiled forward and adjoint of a rule, from tensors and columns of weights."""
+def apply(action):
+    """Compiled forward and adjoint of an action, from tensors and columns of weights."""
     return (
-        tf.function(rule.forward, reduce_retracing=True, autograph=False),
-        tf.function(rule.adjoint, reduce_retracing=True, autograph=False),
+        tf.function(action.forward, reduce_retracing=True, autograph=False),
+        tf.function(action.adjoint, reduce_retracing=True, autograph=False),
     )
 
 
@@ -102,7 +107,7 @@ class DenseMap(LinearMap):
     array([[ 3., 12.]])
     """
 
-    def __init__(self, matrix):
+    def __init__(self, matrix: npt.ArrayLike) -> None:
         matrix = as_floats(matrix)
         if matrix.shape.rank < 3:
             raise ValueError(
@@ -111,7 +116,7 @@ class DenseMap(LinearMap):
             )
         groups, components, *shape = matrix.shape
         flat = tf.reshape(matrix, (groups, components, -1))
-        super().__init__(_Dense(), (flat,), [tuple(shape)], groups, components, matrix.dtype)
+        super().__init__(_DenseAction(), (flat,), [tuple(shape)], groups, components, matrix.dtype)
 
 
 class FactoredMap(LinearMap):
@@ -131,11 +136,20 @@ class FactoredMap(LinearMap):
             returns the gradient of <linear_map(inputs, V), M> with respect to V: kernel
             shape, summed over groups.
         gram: Function of (jacobian, inputs) that returns G G^T over rows (group, component), in
-            NumPy and float64. Only the solver `reduced` asks for it.
+            NumPy and float64. Only the solver `RowSpace` asks for it.
         chunk: Groups that are computed with at once; the default keeps them to 256 MiB.
     """
 
-    def __init__(self, jacobian, inputs, shape, linear_map, kernel_gradient, gram, chunk=None):
+    def __init__(
+        self,
+        jacobian: npt.ArrayLike,
+        inputs: npt.ArrayLike,
+        shape: Sequence[int],
+        linear_map: Callable,
+        kernel_gradient: Callable,
+        gram: Callable | None,
+        chunk: int | None = None,
+    ) -> None:
         jacobian = as_floats(jacobian)
         inputs = tf.cast(inputs, jacobian.dtype)
         groups, components = jacobian.shape[:2]
@@ -146,9 +160,9 @@ class FactoredMap(LinearMap):
             )
         per_group = int(np.prod(jacobian.shape[1:])) + int(np.prod(inputs.shape[1:]))
         chunk = chunk or _CHUNK_BYTES // (8 * per_group) + 1
-        rule = _Factored(linear_map, kernel_gradient, gram, tuple(shape), int(chunk))
+        action = _FactoredAction(linear_map, kernel_gradient, gram, tuple(shape), int(chunk))
         tensors = (jacobian, inputs)
-        super().__init__(rule, tensors, [tuple(shape)], groups, components, jacobian.dtype)
+        super().__init__(action, tensors, [tuple(shape)], groups, components, jacobian.dtype)
 
 
 class JointMap(LinearMap):
@@ -159,22 +173,22 @@ class JointMap(LinearMap):
             and centre of a problem are then lists of arrays.
     """
 
-    def __init__(self, maps):
+    def __init__(self, maps: Iterable[LinearMap]) -> None:
         maps = list(maps)
         if len({(m.groups, m.components, m.dtype) for m in maps}) != 1:
             raise ValueError(
                 "Joint maps must agree in groups, p_L and dtype. Received: "
                 f"{[(m.groups, m.components, m.dtype.name) for m in maps]}"
             )
-        rule = _Joint(tuple(m.rule for m in maps), tuple(m.size for m in maps))
+        action = _JointAction(tuple(m.action for m in maps), tuple(m.size for m in maps))
         shapes = [shape for m in maps for shape in m.shapes]
         first = maps[0]
         tensors = tuple(m.tensors for m in maps)
-        super().__init__(rule, tensors, shapes, first.groups, first.components, first.dtype)
+        super().__init__(action, tensors, shapes, first.groups, first.components, first.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Dense:
+class _DenseAction:
     """Products with the matrix; in another precision than its own, chunk by chunk."""
 
     def forward(self, tensors, weights):
@@ -225,7 +239,7 @@ class _Dense:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Factored:
+class _FactoredAction:
     linear_map: object
     kernel_gradient: object
     gram_matrix: object
@@ -272,24 +286,24 @@ class _Factored:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Joint:
-    rules: tuple
+class _JointAction:
+    actions: tuple
     sizes: tuple
 
     def forward(self, tensors, weights):
         parts = tf.split(weights, self.sizes, axis=1)
-        return tf.add_n([rule.forward(*of) for rule, *of in zip(self.rules, tensors, parts)])
+        return tf.add_n([action.forward(*of) for action, *of in zip(self.actions, tensors, parts)])
 
     def adjoint(self, tensors, shift):
-        parts = [rule.adjoint(of, shift) for rule, of in zip(self.rules, tensors)]
+        parts = [action.adjoint(of, shift) for action, of in zip(self.actions, tensors)]
         return tf.concat(parts, axis=1)
 
     def gram(self, tensors):
-        parts = (rule.gram(of) for rule, of in zip(self.rules, tensors))
+        parts = (action.gram(of) for action, of in zip(self.actions, tensors))
         return functools.reduce(operator.iadd, parts)  # in place: a Gram matrix is large
 
     def signature(self, tensors):
-        return tuple(rule.signature(of) for rule, of in zip(self.rules, tensors))
+        return tuple(action.signature(of) for action, of in zip(self.actions, tensors))
 
 
 def _concatenate(part, tensors, chunk, dtype=None):
@@ -336,7 +350,7 @@ def _block(tensors, index, chunk, dtype):
     return parts if dtype is None else [tf.cast(part, dtype) for part in parts]
 
 
-def as_floats(array):
+def as_floats(array: npt.ArrayLike) -> tf.Tensor:
     """A tensor that is float64 if it was, and float32 otherwise."""
     tensor = tf.convert_to_tensor(array)
     return tensor if tensor.dtype == tf.float64 else tf.cast(tensor, tf.float32)

@@ -1,14 +1,52 @@
 """Newton with the dense Hessian: for scopes of few weights, such as one neuron."""
 
+import dataclasses
+
 import tensorflow as tf
 
+from nta_tf.solvers import second_order
 from nta_tf.solvers.ball import solve_cholesky
+from nta_tf.solvers.certificate import optima_of
+from nta_tf.solvers.optimum import Optimum
+from nta_tf.solvers.problem import TaylorProblem
+from nta_tf.solvers.search import Search, Solver, check_iterations
 
 # Relative error of H, by the precision of its products.
 _PRECISION = {tf.float32: 1e-7, tf.float64: 1e-15}
 
 
-def model_minimum(rule):
+@dataclasses.dataclass(frozen=True)
+class Newton(Solver[TaylorProblem]):
+    """Newton with the Hessian as a matrix, P x P, in float64.
+
+    Numbers of groups are solved one after the other, each from where the last one ended. It
+    needs a `DenseMap`.
+
+    Attributes:
+        max_iterations: Limit of the iterations.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> nta.solvers.Newton()
+    Newton(max_iterations=100)
+    """
+
+    max_iterations: int = 100
+
+    def __post_init__(self) -> None:
+        check_iterations("max_iterations", self.max_iterations)
+
+    def solve(self, problem: TaylorProblem, searches: list[Search]) -> list[list[Optimum]]:
+        return [search.one_after_another(problem, self._solve) for search in searches]
+
+    def _solve(self, problem, search):
+        columns = search.columns(problem)
+        summary = second_order.solve_columns(model_minimum, problem, columns, self.max_iterations)
+        return optima_of(problem, columns, summary)[0]
+
+
+def model_minimum(action):
     """A `model_minimum` for `descent.minimize_columns`, by Cholesky of H + damping.
 
     H = sum_g A_g^T Hess_g A_g is formed in the precision of A, and factorised in float64.
@@ -22,7 +60,7 @@ def model_minimum(rule):
             return tf.cond(active, lambda: solve(hessian, b, radius, u), lambda: u)
 
         def solve(hessian, b, radius, u):
-            normal = tf.cast(rule.normal(tensors, hessian), tf.float64)
+            normal = tf.cast(action.normal(tensors, hessian), tf.float64)
             normal = (normal + tf.transpose(normal)) / 2
             # A pull towards U, as strong as H is uncertain: it keeps H positive definite, and
             # vanishes at the minimum as the step does.

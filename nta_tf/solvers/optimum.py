@@ -2,7 +2,6 @@
 
 import dataclasses
 import enum
-import math
 
 import numpy as np
 
@@ -34,7 +33,7 @@ class Status(enum.Enum):
     )
 
     @property
-    def solved(self):
+    def solved(self) -> bool:
         """Whether the optimum can be trusted to within its gap."""
         return self in (Status.OPTIMAL, Status.RANK_DEFICIENT, Status.ON_BALL)
 
@@ -65,29 +64,3 @@ class Optimum:
     status: Status
     iterations: int = 0
     rank: int | None = None
-
-
-def frank_wolfe_gap(gradient, displacement, radius):
-    """Upper bound on F(V) - min F over a ball, for any convex F.
-
-    Args:
-        gradient: grad F(V), any shape.
-        displacement: V - C, the same shape.
-        radius: D, the radius of the ball.
-
-    Returns:
-        `<gradient, displacement> + radius * ||gradient||`, a float that is never negative
-        when V lies in the ball.
-
-    Example:
-
-    >>> import numpy as np
-    >>> import nta_tf as nta
-    >>> at_minimum = np.array([-1.0, 0.0])  # F(V) = V[0] on the unit ball, V = (-1, 0)
-    >>> nta.solvers.frank_wolfe_gap(np.array([1.0, 0.0]), at_minimum, radius=1.0)
-    0.0
-    """
-    if not math.isfinite(radius):
-        raise ValueError(f"The radius must be finite. Received: radius={radius}")
-    gradient, displacement = np.ravel(gradient), np.ravel(displacement)
-    return float(gradient @ displacement + radius * np.linalg.norm(gradient))

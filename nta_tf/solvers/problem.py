@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from nta_tf import losses
 from nta_tf.solvers import outer
-from nta_tf.solvers.maps import LinearMap
+from nta_tf.solvers.maps import LinearMap, Weights
+from nta_tf.solvers.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +44,10 @@ class TaylorProblem:
     outputs: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
-    centre: np.ndarray
+    centre: Weights
     loss: str = "cross_entropy"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         losses.get(self.loss)
         outputs = np.asarray(self.outputs, np.float64)
         targets, weights = np.asarray(self.targets), np.asarray(self.weights, np.float64)
@@ -55,7 +56,7 @@ class TaylorProblem:
         object.__setattr__(self, "weights", weights)
         self._check()
 
-    def prefix(self, groups):
+    def prefix(self, groups: int) -> "TaylorProblem":
         """The problem of the first groups only."""
         return dataclasses.replace(
             self,
@@ -65,26 +66,33 @@ class TaylorProblem:
             weights=self.weights[:groups],
         )
 
-    def value(self, weights):
+    def value(self, weights: Weights) -> float:
         """F(V), computed in float64 but for the map."""
-        shift = tf.cast(self.linear_map.forward(self.displacement(weights)), tf.float64)
-        value, _, _ = outer.evaluate(self.loss, self.outer(tf.float64), shift[tf.newaxis])
-        return float(np.sum(self.weights * value[0].numpy()))
+        linear_map = self.linear_map
+        shift = tf.cast(linear_map.forward(self.displacement(weights)), tf.float64)
+        objective = Objective(
+            linear_map.action,
+            self.loss,
+            linear_map.tensors,
+            self.outer(tf.float64),
+            tf.constant(self.weights[np.newaxis]),
+        )
+        return float(objective.at_shift(shift[tf.newaxis])[0][0])
 
-    def displacement(self, weights):
+    def displacement(self, weights: Weights) -> Weights:
         """V - C in the shape of the weights."""
         if self.linear_map.is_joint:
             return [np.asarray(v) - np.asarray(c) for v, c in zip(weights, self.centre)]
         return np.asarray(weights) - np.asarray(self.centre)
 
-    def centre_plus(self, u):
+    def centre_plus(self, u: np.ndarray) -> Weights:
         """V = C + U in the shape of the weights, of a flat U."""
         displacement = self.linear_map.unflatten(np.asarray(u))
         if self.linear_map.is_joint:
             return [np.asarray(c) + d for c, d in zip(self.centre, displacement)]
         return np.asarray(self.centre) + displacement
 
-    def outer(self, dtype):
+    def outer(self, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
         """Tensors of the outer function, for `outer.evaluate`."""
         outputs = tf.convert_to_tensor(self.outputs)
         return outer.prepare(self.loss, outputs, tf.convert_to_tensor(self.targets), dtype)

@@ -1,49 +1,50 @@
-"""`newton` and `newton_cg`: second-order minima of Taylor losses over balls."""
+"""What `Newton` and `NewtonCG` share: compiled minimisation of columns over balls."""
 
 import functools
 import itertools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from nta_tf.solvers import descent, krylov
-from nta_tf.solvers import newton as dense
 from nta_tf.solvers.certificate import Summary, summarize
+from nta_tf.solvers.maps import LinearMap
+from nta_tf.solvers.problem import TaylorProblem
 
 _COLUMN_BYTES = 2**30  # what the columns of one call may occupy
-_MODELS = {"newton": dense.model_minimum, "newton_cg": krylov.model_minimum}
 
 
 @functools.cache
-def compiled(solver, rule, loss):
-    """The solver of that name, compiled for a rule and a loss, whatever the sizes.
+def compiled(model_minimum: Callable, action, loss: str):
+    """The minimisation compiled for an action and a loss, whatever the sizes.
 
     Args:
-        solver: `"newton"` or `"newton_cg"`.
-        rule: Rule of a linear map.
+        model_minimum: `model_minimum` of `newton` or of `krylov`.
+        action: Action of a linear map.
         loss: Name of a loss.
 
     Returns:
         A `tf.function` of (tensors, outer tensors, `descent.Columns`, max_iterations) that
         runs the whole optimisation and returns a `descent.State`.
     """
-    model_minimum = _MODELS[solver](rule)
+    minimum = model_minimum(action)
 
     @functools.partial(tf.function, autograph=False)
     def minimize(tensors, outer_tensors, columns, max_iterations):
         return descent.minimize_columns(
-            rule, loss, model_minimum, tensors, outer_tensors, columns, max_iterations
+            action, loss, minimum, tensors, outer_tensors, columns, max_iterations
         )
 
     return minimize
 
 
-def concrete(solver, linear_map, loss):
+def concrete(model_minimum: Callable, linear_map: LinearMap, loss: str):
     """The concrete function that serves all problems of the kind of this map.
 
     Args:
-        solver: `"newton"` or `"newton_cg"`.
+        model_minimum: As for `compiled`.
         linear_map: A `LinearMap`, of which only kind, ranks and dtype matter.
         loss: Name of a loss.
 
@@ -53,25 +54,27 @@ def concrete(solver, linear_map, loss):
     dtype = linear_map.dtype
     outer_spec = tf.TensorSpec([None, None, None], dtype)
     columns = descent.Columns(
-        tf.TensorSpec([None, None], tf.float64),
-        tf.TensorSpec([None], tf.float64),
-        tf.TensorSpec([None], tf.float64),
-        tf.TensorSpec([None, None], dtype),
-        tf.TensorSpec([], tf.float64),
+        weights=tf.TensorSpec([None, None], tf.float64),
+        radius=tf.TensorSpec([None], tf.float64),
+        negligible=tf.TensorSpec([None], tf.float64),
+        start=tf.TensorSpec([None, None], dtype),
+        tolerance=tf.TensorSpec([], tf.float64),
     )
-    return compiled(solver, linear_map.rule, loss).get_concrete_function(
-        linear_map.rule.signature(linear_map.tensors),
+    return compiled(model_minimum, linear_map.action, loss).get_concrete_function(
+        linear_map.action.signature(linear_map.tensors),
         (outer_spec, outer_spec),
         columns,
         tf.TensorSpec([], tf.int32),
     )
 
 
-def solve_columns(solver, problem, columns, max_iterations):
+def solve_columns(
+    model_minimum: Callable, problem: TaylorProblem, columns: descent.Columns, max_iterations: int
+) -> Summary:
     """Minimises over the balls of several problems that share A and outputs.
 
     Args:
-        solver: `"newton"` or `"newton_cg"`.
+        model_minimum: As for `compiled`.
         problem: A `TaylorProblem`; its own weights are not used.
         columns: `descent.Columns`.
         max_iterations: Limit of the outer iterations.
@@ -79,15 +82,15 @@ def solve_columns(solver, problem, columns, max_iterations):
     Returns:
         A `certificate.Summary`.
     """
-    run = concrete(solver, problem.linear_map, problem.loss)
+    run = concrete(model_minimum, problem.linear_map, problem.loss)
     outer_tensors = problem.outer(problem.linear_map.dtype)
     limit = tf.constant(max_iterations, tf.int32)
     summaries = []
     for part in _parts(problem, columns.radius.shape[0]):
-        own = descent.Columns(*(of[part] for of in columns[:-1]), columns.tolerance)
-        state = run(problem.linear_map.tensors, outer_tensors, own, limit)
+        of_part = descent.Columns(*(rows[part] for rows in columns[:-1]), columns.tolerance)
+        state = run(problem.linear_map.tensors, outer_tensors, of_part, limit)
         summaries.append(summarize(state))
-    return Summary(*(np.concatenate(of) for of in zip(*summaries)))
+    return Summary(*(np.concatenate(parts) for parts in zip(*summaries)))
 
 
 def _parts(problem, columns):

@@ -75,6 +75,7 @@ class RecordedQuadratic:
             self._blocks(gradient.T),
             float(constant),
             PRECISION[self._config["dtype"]],
+            self.centre,
         )
 
     def _trajectory(self):

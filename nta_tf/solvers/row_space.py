@@ -1,9 +1,9 @@
-"""The row-space reduction: problems with more weights than rows become small and dense.
+"""The row space of A: problems with more weights than rows become small and dense.
 
 The minimiser on a ball lies in the row space of A, U = A^T s. With the Gram matrix
 K = A A^T = L L^T and z = L^T s, A U = L z and ||U|| = ||z||: the same problem, with the
 dense L instead of A, and as many weights as A has independent rows. Prefixes are the first
-rows of L, so one reduction serves all of them.
+rows of L, so one factorisation serves all of them.
 
 The cross-entropy does not change when all logits of an example rise together, which makes K
 singular: rows are first taken to an orthonormal basis of the other p_L - 1 directions. What is
@@ -11,18 +11,62 @@ left of singularity is met by pivoting: the Cholesky factorisation ends where th
 is rounding. Certificates are computed with A itself, and do not know of K.
 """
 
+import dataclasses
+
 import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
-from nta_tf.solvers.maps import DenseMap, apply
+from nta_tf.solvers import krylov, second_order
+from nta_tf.solvers.certificate import Summary, optima_of
+from nta_tf.solvers.maps import DenseMap, LinearMap, apply
+from nta_tf.solvers.optimum import Optimum
 from nta_tf.solvers.problem import TaylorProblem
+from nta_tf.solvers.search import Search, Solver, check_iterations
 
 # What is rounding in K, relative to its largest diagonal element, by precision of products.
 _PRECISION = {tf.float32: 1e-6, tf.float64: 1e-13}
 
 
-def gram(linear_map):
+@dataclasses.dataclass(frozen=True)
+class RowSpace(Solver[TaylorProblem]):
+    """`NewtonCG` in the row space of A: for problems with far more weights than rows.
+
+    One pass over A gives a small dense problem with the same minima, for all balls and all
+    numbers of groups.
+
+    Attributes:
+        max_iterations: Limit of the outer iterations.
+        gram_matrix: K = A A^T of the first max(groups) groups, where it is known already.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> nta.solvers.RowSpace(max_iterations=30)
+    RowSpace(max_iterations=30)
+    """
+
+    max_iterations: int = 100
+    gram_matrix: np.ndarray | None = dataclasses.field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_iterations("max_iterations", self.max_iterations)
+
+    def solve(self, problem: TaylorProblem, searches: list[Search]) -> list[list[Optimum]]:
+        most = max(max(search.groups) for search in searches)
+        in_row_space = RowSpaceProblem(problem.prefix(most), self.gram_matrix)
+        return [self._solve(in_row_space, search) for search in searches]
+
+    def _solve(self, in_row_space, search):
+        small = in_row_space.small
+        columns = search.columns(small, in_row_space.coordinates(search.start))
+        summary = second_order.solve_columns(
+            krylov.model_minimum, small, columns, self.max_iterations
+        )
+        return optima_of(in_row_space.original, columns, in_row_space.lift(summary))
+
+
+def gram(linear_map: LinearMap) -> np.ndarray:
     """K = A A^T over rows (group, component), summed over blocks of weights in float64.
 
     Products are made in the dtype of the map.
@@ -40,18 +84,38 @@ def gram(linear_map):
     >>> nta.solvers.gram(nta.solvers.DenseMap(np.eye(2)[None]))
     array([[1., 0.], [0., 1.]])
     """
-    return linear_map.rule.gram(linear_map.tensors)
+    return linear_map.action.gram(linear_map.tensors)
 
 
-class Reduction:
-    """A problem and its row-space reduction.
+class RowSpaceProblem:
+    """A problem in coordinates of its row space.
+
+    Args:
+        original: A `TaylorProblem`.
+        gram_matrix: K, where it is known already, (groups * p_L, groups * p_L).
 
     Attributes:
         original: The `TaylorProblem` it was made of.
-        problem: The reduced `TaylorProblem`: its weights are z, centred at zero.
+        small: The `TaylorProblem` whose weights are z, centred at zero. It has min(F) and every
+            prefix's minimum in common with the original, on balls around the centre of the
+            same radius.
+
+    Raises:
+        ValueError: If the Gram matrix has another shape.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import nta_tf as nta
+    >>> G = np.random.default_rng(0).normal(size=(4, 3, 500))
+    >>> problem = nta.solvers.TaylorProblem(
+    ...     nta.solvers.DenseMap(G), np.zeros((4, 1, 3)), np.array([[0], [1], [2], [0]]),
+    ...     np.ones(4), np.zeros(500))
+    >>> nta.solvers.RowSpaceProblem(problem).small.linear_map.size
+    8
     """
 
-    def __init__(self, original, gram_matrix=None):
+    def __init__(self, original: TaylorProblem, gram_matrix: np.ndarray | None = None) -> None:
         linear_map = original.linear_map
         rows = linear_map.groups * linear_map.components
         if gram_matrix is None:
@@ -67,7 +131,7 @@ class Reduction:
         matrix, self._factor, self._pivots = _factorise(
             np.asarray(gram_matrix, np.float64), self._basis, _PRECISION[linear_map.dtype]
         )
-        self.problem = TaylorProblem(
+        self.small = TaylorProblem(
             DenseMap(tf.cast(matrix, linear_map.dtype)),
             original.outputs,
             original.targets,
@@ -76,21 +140,21 @@ class Reduction:
             original.loss,
         )
 
-    def coordinates(self, u):
+    def coordinates(self, u: np.ndarray) -> np.ndarray:
         """z of the row-space part of a flat U = V - C."""
         if not np.any(u):
-            return np.zeros(self.problem.linear_map.size)
+            return np.zeros(self.small.linear_map.size)
         linear_map = self.original.linear_map
         shift = tf.cast(linear_map.forward(linear_map.unflatten(u)), tf.float64)
         kept = tf.reshape(tf.matmul(shift, self._basis), (-1, 1))
         kept = kept.numpy()[self._pivots]
         return scipy.linalg.solve_triangular(self._factor, kept, lower=True)[:, 0]
 
-    def lift(self, summary):
-        """What was found for the reduced problem, as found for the original: U = A^T s."""
+    def lift(self, summary: Summary) -> Summary:
+        """What was found for the small problem, as found for the original: U = A^T s."""
         linear_map = self.original.linear_map
         multipliers = tf.constant(self._multipliers(summary.u.astype(np.float64)))
-        u = apply(linear_map.rule)[1](linear_map.tensors, multipliers).numpy()
+        u = apply(linear_map.action)[1](linear_map.tensors, multipliers).numpy()
         # U has the length of z but for rounding; on the sphere that would cost F.
         wanted, length = np.linalg.norm(summary.u, axis=1), np.linalg.norm(u, axis=1)
         near = np.abs(length - wanted) <= 1e-3 * wanted
@@ -106,31 +170,6 @@ class Reduction:
             self._factor, z.T, lower=True, trans="T"
         ).T
         return s.reshape(len(z), linear_map.groups, kept) @ self._basis.T
-
-
-def reduced(problem, gram_matrix=None):
-    """The row-space reduction of a problem.
-
-    Args:
-        problem: A `TaylorProblem`.
-        gram_matrix: K, where it is known already, (groups * p_L, groups * p_L).
-
-    Returns:
-        A `Reduction`: its `problem` has min(F) and every prefix's minimum in common with the
-        original, on balls around the centre of the same radius.
-
-    Example:
-
-    >>> import numpy as np
-    >>> import nta_tf as nta
-    >>> G = np.random.default_rng(0).normal(size=(4, 3, 500))
-    >>> problem = nta.solvers.TaylorProblem(
-    ...     nta.solvers.DenseMap(G), np.zeros((4, 1, 3)), np.array([[0], [1], [2], [0]]),
-    ...     np.ones(4), np.zeros(500))
-    >>> nta.solvers.reduced(problem).problem.linear_map.size
-    8
-    """
-    return Reduction(problem, gram_matrix)
 
 
 def _directions(loss, components):
