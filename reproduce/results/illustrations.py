@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reproduce.tables import NoResults, ResultsError
+from reproduce.results.runs import NoResults, ResultsError
 
 _DIRECTORY = "illustrations"
 _STAGES = {"figure": "illustrations", "lines": "lines RUN"}

@@ -1,0 +1,84 @@
+"""Curves over epochs as data: every seed (in Figure 3, every neuron), their mean and deviation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity of one optimizer along the horizontal axis of a figure.
+
+    Attributes:
+        along: (P,) epochs; in Figure 5(b) and (c) places in a sorted order.
+        members: (P, S) the quantity of every seed (in Figure 3, of every neuron).
+        certified: (P,) whether every optimum behind a point is certified; `None` where no
+            optimum is.
+    """
+
+    along: np.ndarray
+    members: np.ndarray
+    certified: np.ndarray | None = None
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(P,) mean over seeds; NaN from where a seed has diverged, since the mean over the
+        survivors would be another quantity."""
+        return self.members.mean(axis=1)
+
+    @property
+    def deviation(self) -> np.ndarray | None:
+        """(P,) standard deviation over seeds, `None` with a single seed."""
+        return self.members.std(axis=1, ddof=1) if self.members.shape[1] > 1 else None
+
+    @property
+    def low(self) -> np.ndarray:
+        """(P,) lower edge of the band, or the curve itself."""
+        return self.mean if self.deviation is None else self.mean - self.deviation
+
+    @property
+    def high(self) -> np.ndarray:
+        """(P,) upper edge of the band, or the curve itself."""
+        return self.mean if self.deviation is None else self.mean + self.deviation
+
+
+def over_seeds(
+    table: pd.DataFrame,
+    value: str | pd.Series,
+    index: str = "epoch",
+    over: str | Sequence[str] = "seed",
+    certified: pd.Series | None = None,
+    along: str = "epoch",
+) -> Curve:
+    """Curve of a quantity over epochs, with every seed.
+
+    Args:
+        table: Rows of one optimizer (and reading and scope).
+        value: Column to follow, or a series aligned with `table`.
+        index: Column in which seeds are aligned, such as `"round"`.
+        over: Column, or list of columns, to average over.
+        certified: Boolean series aligned with `table`: whether the optimum that the value
+            rests on is certified.
+        along: Column of the horizontal axis.
+
+    Returns:
+        A `Curve`.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"seed": [0, 0, 1, 1], "epoch": [1, 2, 1, 2],
+    ...                       "loss": [4.0, 2.0, 2.0, 2.0]})
+    >>> over_seeds(table, "loss").mean.tolist()
+    [3.0, 2.0]
+    """
+    values = table[value] if isinstance(value, str) else value
+    frame = table.assign(_value=values.where(np.isfinite(values)))
+    columns = [over] if isinstance(over, str) else list(over)
+    grid = frame.pivot(index=index, columns=columns, values="_value")
+    if certified is not None:
+        certified = certified.groupby(frame[index]).all().to_numpy(bool)
+    places = frame.groupby(index)[along].mean().to_numpy(float)
+    return Curve(places, grid.to_numpy(float), certified)
