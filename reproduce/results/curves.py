@@ -24,8 +24,11 @@ class Curve:
 
     @property
     def mean(self) -> np.ndarray:
-        """(P,) mean over seeds; NaN from where a seed has diverged, since the mean over the
-        survivors would be another quantity."""
+        """(P,) mean over seeds.
+
+        NaN from where a seed has diverged, since the mean over the survivors would be another
+        quantity.
+        """
         return self.members.mean(axis=1)
 
     @property
