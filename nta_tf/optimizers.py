@@ -9,12 +9,6 @@ default and the new ones carry the suffix `_keras`.
 import keras
 import tensorflow as tf
 
-PAPER = {
-    "autoencoder": {"adam": (0.01,), "rmsprop": (0.001,), "sgd": (1.0, 0.1, 0.01)},
-    "convnet": {"adam": (0.0002,), "rmsprop": (0.0005,), "sgd": (1.0, 0.1, 0.01)},
-}
-"""The learning rates of the paper (appendix A5): task, then optimizer name, then its rates."""
-
 
 @keras.saving.register_keras_serializable(package="nta_tf")
 class RMSProp(keras.optimizers.Optimizer):
@@ -202,7 +196,8 @@ def get(name, learning_rate=None):
         name: `"adam"`, `"rmsprop"` or `"sgd"` as in the TensorFlow of 2016, or `"adam_keras"` or
             `"rmsprop_keras"` as in Keras 3.
         learning_rate: A positive number or a learning rate schedule. `None` takes the optimizer's
-            own default (0.001; 0.01 for `"sgd"`); the rates of the paper are in `PAPER`.
+            own default (0.001; 0.01 for `"sgd"`). The paper has 0.01 and 0.0002 for Adam,
+            0.001 and 0.0005 for RMSProp (autoencoder and convnet), and 1.0, 0.1 and 0.01 for SGD.
 
     Returns:
         A `keras.optimizers.Optimizer`.
@@ -214,8 +209,7 @@ def get(name, learning_rate=None):
     Example:
 
     >>> import nta_tf as nta
-    >>> rates = nta.optimizers.PAPER["autoencoder"]
-    >>> optimizer = nta.optimizers.get("rmsprop", learning_rate=rates["rmsprop"][0])
+    >>> optimizer = nta.optimizers.get("rmsprop", learning_rate=0.001)
     >>> round(float(optimizer.learning_rate), 6)
     0.001
     """

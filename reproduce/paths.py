@@ -7,6 +7,8 @@ _PACKAGE = Path(__file__).resolve().parent
 # What a run's directory holds; `nta_tf.trace` owns the rest of it.
 CONFIG = "config.json"
 PROGRESS = "progress.json"
+TRACE = "trace.zarr"
+RESULTS = "results"
 LOSSES = "results/losses.csv"
 REGRET = "results/regret.csv"
 EXPONENTS = "results/exponents.csv"
@@ -18,7 +20,7 @@ EXPLORATION = "results/exploration.csv"
 STYLE = _PACKAGE / "style.mplstyle"
 
 
-def traces():
+def traces() -> Path:
     """Directory of the result sets that are committed with the package.
 
     Returns:
@@ -32,7 +34,7 @@ def traces():
     return _PACKAGE / "traces"
 
 
-def repository():
+def repository() -> Path | None:
     """Root of the clone that this package is imported from.
 
     Returns:
@@ -43,7 +45,7 @@ def repository():
     return root if (root / "setup.py").is_file() else None
 
 
-def figures():
+def figures() -> Path:
     """Default directory of drawn figures.
 
     Returns:

@@ -1,8 +1,15 @@
 """The paper's tasks at the scales at which they can be run here."""
 
 import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import keras
+import numpy as np
 
 import nta_tf as nta
+from reproduce import paper
+from reproduce.optimizers import Optimizer
 
 # Name of the record of activation configurations, chosen among the protocols by this name.
 ACTIVATIONS = "activations"
@@ -54,12 +61,15 @@ class Task:
     data: tuple
     scales: dict
 
-    def optimizers(self):
-        """(name, learning rate) of the optimizers that the paper compares on the task."""
-        rates_of = nta.optimizers.PAPER[self.name]
-        return [(name, rate) for name, rates in rates_of.items() for rate in rates]
+    def optimizers(self, variant: str) -> list[Optimizer]:
+        """The optimizers that the paper compares on the task, in a variant."""
+        return [
+            Optimizer.of(name, rate, variant)
+            for name, rates in paper.RATES[self.name].items()
+            for rate in rates
+        ]
 
-    def model(self, protocol, examples, seed):
+    def model(self, protocol: nta.Protocol, examples: np.ndarray, seed: int) -> keras.Model:
         """The task's network, for examples of that shape, with weights of that seed."""
         options = {
             "seed": seed,
@@ -70,7 +80,9 @@ class Task:
             return nta.models.convnet(examples.shape[1:], **options)
         return nta.models.autoencoder(output_activation=protocol.output_activation, **options)
 
-    def examples(self, dataset, count=None):
+    def examples(
+        self, dataset: nta.data.Dataset, count: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets: x and x for the autoencoder, x and labels for the convnet."""
         x = dataset.x[:count]
         if self.name == "convnet":
@@ -130,7 +142,7 @@ TASKS = {
 }
 
 
-def training(scale, options=None):
+def training(scale: Scale, options: Mapping | None = None) -> nta.Protocol:
     """The protocol by which a scale's runs are trained; it records nothing by itself.
 
     Args:
@@ -152,7 +164,7 @@ def training(scale, options=None):
     return dataclasses.replace(scale.protocols[0], **options)
 
 
-def recorded(scale, names=None):
+def recorded(scale: Scale, names: Sequence[str] | None = None) -> list[str]:
     """Names of what is recorded of a scale's runs.
 
     Args:
@@ -172,7 +184,12 @@ def recorded(scale, names=None):
     return [name for name in known if names is None or name in names]
 
 
-def recorders(scale, x, names=None, layers=None):
+def recorders(
+    scale: Scale,
+    x: np.ndarray,
+    names: Sequence[str] | None = None,
+    layers: Sequence[str] | None = None,
+) -> list[nta.Recorder]:
     """The recorders of a scale's runs: Taylor rounds by its protocols, and activations.
 
     Args:
@@ -197,3 +214,39 @@ def recorders(scale, x, names=None, layers=None):
         limits = {"points": scale.points, "units": scale.units}
         chosen.append(nta.ActivationRounds(x, **limits, name=ACTIVATIONS))
     return chosen
+
+
+def metadata(
+    task: Task, scale: str, data: Mapping, optimizer: Optimizer, protocol: nta.Protocol
+) -> dict:
+    """What a run's config says of the paper's task, for the readers of its tables.
+
+    Args:
+        task: A `Task`.
+        scale: Name of its scale.
+        data: What it trains on: `name`, `source` and number of `examples`.
+        optimizer: The `Optimizer`.
+        protocol: The protocol by which it trains.
+
+    Returns:
+        A JSON-ready dictionary: `task`, `scale`, `data`, `optimizer`, `protocol` (the open
+        choices of training but for the variant, which is the optimizer's) and `domains` (over
+        which V each protocol of the scale takes the optimum).
+    """
+    choices = protocol.training_options()
+    choices.pop("optimizer_variant")
+    return {
+        "task": task.name,
+        "scale": scale,
+        "data": dict(data),
+        "optimizer": {
+            "name": optimizer.name,
+            "learning_rate": optimizer.rate,
+            "variant": optimizer.variant,
+        },
+        "protocol": choices,
+        "domains": {
+            one.name: "free" if one.radius == math.inf else "ball"
+            for one in task.scales[scale].protocols
+        },
+    }

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from nta_tf import optimizers
+from reproduce import paper
 
 SHAPES = [(31, 17), (17,), (3, 3, 2, 5)]
 STEPS = 25
@@ -17,7 +18,7 @@ OLD = {
 PAPER_CASES = sorted(
     {
         (name, rate)
-        for settings in optimizers.PAPER.values()
+        for settings in paper.RATES.values()
         for name, rates in settings.items()
         for rate in rates
     }
@@ -232,5 +233,5 @@ def test_learning_rates_must_be_positive_and_finite(rate):
 
 
 def test_the_paper_has_one_rate_for_adaptive_methods_and_three_for_sgd():
-    for settings in optimizers.PAPER.values():
+    for settings in paper.RATES.values():
         assert [len(settings[name]) for name in ("adam", "rmsprop", "sgd")] == [1, 1, 3]

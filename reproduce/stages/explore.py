@@ -1,10 +1,15 @@
 """`python -m reproduce explore`: the three measures of exploration of saved runs, as tables."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 import nta_tf as nta
-from reproduce import results, tasks
+from reproduce import tasks
+from reproduce.paper import MEASURES
+from reproduce.stages import outputs
 
 # Section 3.3 and appendix A6: 50 singular values, of the first 50 epochs.
 ROUNDS, VALUES = 50, 50
@@ -20,7 +25,7 @@ _COLUMNS = {
 }
 
 
-def find_recorded(root):
+def find_recorded(root: str | Path) -> tuple[list[Path], list[Path]]:
     """Directories of runs at or below `root` that recorded activation configurations.
 
     Args:
@@ -33,18 +38,18 @@ def find_recorded(root):
         nta.RunDirectoryError: If there is no run.
         ValueError: If none has such a record.
     """
-    found = {path: _is_recorded(nta.Run.open(path)) for path in results.find_run_directories(root)}
-    recorded = [path for path, is_recorded in found.items() if is_recorded]
+    directories = outputs.find_run_directories(root)
+    recorded = [path for path in directories if _is_recorded(nta.Run.open(path))]
     if not recorded:
         raise ValueError(
             f"No run in {root} has a record of activation configurations. Convnets get one by "
             f"`python -m reproduce record {root} --protocols {tasks.ACTIVATIONS}`, "
             "autoencoders while they train."
         )
-    return recorded, [path for path in found if path not in recorded]
+    return recorded, [path for path in directories if path not in recorded]
 
 
-def explore(directory, progress=None):
+def explore(directory: str | Path, progress: Callable | None = None) -> list[Path]:
     """Writes the tables of one run: losses, the three measures, and their totals.
 
     Every measure is taken of the network (all its units) and of each layer. A run with
@@ -62,20 +67,20 @@ def explore(directory, progress=None):
         ValueError: If the run has no record of activation configurations.
     """
     run = nta.Run.open(directory)
-    found = {name: [] for name in _COLUMNS}
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in _COLUMNS}
     scopes = _scopes(run)
     volumes = _volumes(run) if scopes else {}
     for scope, layers in (progress or iter)(list(scopes.items())):
         for name, table in _measured(run, scope, layers, volumes[scope]).items():
-            found[name].append(table)
-    written = [run.save_table("losses", results.losses(run))]
+            parts[name].append(table)
+    written = [run.save_table("losses", outputs.losses(run))]
     for name, columns in _COLUMNS.items():
-        whole = pd.concat(found[name]) if found[name] else pd.DataFrame(columns=columns)
+        whole = pd.concat(parts[name]) if parts[name] else pd.DataFrame(columns=columns)
         written.append(run.save_table(name, whole[columns]))
     return written
 
 
-def evenly_spaced(values, positions):
+def evenly_spaced(values: np.ndarray, positions: int) -> tuple[np.ndarray, np.ndarray]:
     """Some of an array, evenly spaced, the first and the last included.
 
     Args:
@@ -111,9 +116,9 @@ def _scopes(run):
 def _volumes(run):
     """{scope: (log-volume, rank) of each of its units, in the order of the units}."""
     configurations = nta.exploration.Configurations(run, record=tasks.ACTIVATIONS)
-    found = nta.exploration.singular_values(configurations, rounds=ROUNDS)
-    volume = nta.exploration.volumes(found, VALUES)
-    rank = nta.exploration.ranks(found[:, :VALUES])
+    values = nta.exploration.singular_values(configurations, rounds=ROUNDS)
+    volume = nta.exploration.volumes(values, VALUES)
+    rank = nta.exploration.ranks(values[:, :VALUES])
     units = configurations.layers
     ends = np.cumsum(list(units.values()))
     parts = {layer: slice(end - units[layer], end) for layer, end in zip(units, ends)}
@@ -145,7 +150,7 @@ def _totals(hamming, switches, volume, rank):
     rounds = len(hamming)
     taken = min(ROUNDS, rounds)
     return {
-        "measure": ["minimum_hamming", "switches", "log_volume"],
+        "measure": list(MEASURES),
         "total": [np.nansum(hamming), switches.mean(), volume.mean()],
         "count": [rounds - 1, len(switches), len(volume)],
         "rounds": [rounds, rounds, taken],

@@ -7,6 +7,8 @@ descent, and the Taylor loss of each round. Both are computed by the library, in
 
 import dataclasses
 import itertools
+from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,7 +16,7 @@ import pandas as pd
 import tensorflow as tf
 
 import nta_tf as nta
-from reproduce import illustration_tables
+from reproduce.results import illustrations
 
 _NARROWEST = 1e-12  # of the interval in which a kink is located
 
@@ -63,7 +65,11 @@ class Flashlight:
     seed: int = 1229
 
 
-def illustrate(out, shattered=None, flashlight=None):
+def illustrate(
+    out: str | Path,
+    shattered: Shattered | None = None,
+    flashlight: Flashlight | None = None,
+) -> list[Path]:
     """Writes the tables of Figures 1 and 2.
 
     Args:
@@ -78,16 +84,16 @@ def illustrate(out, shattered=None, flashlight=None):
     shattered, flashlight = shattered or Shattered(), flashlight or Flashlight()
     losses, rounds = taylor_losses_in_one_weight(flashlight)
     return [
-        *illustration_tables.write(
+        *illustrations.write(
             out, "figure_1", {"regions": smooth_regions(shattered)}, _settings(shattered)
         ),
-        *illustration_tables.write(
+        *illustrations.write(
             out, "figure_2", {"losses": losses, "rounds": rounds}, _settings(flashlight)
         ),
     ]
 
 
-def smooth_regions(settings):
+def smooth_regions(settings: Shattered) -> pd.DataFrame:
     """The smooth regions of a network with one input, and its gradient in each (Figure 1).
 
     Args:
@@ -121,7 +127,9 @@ def smooth_regions(settings):
     )
 
 
-def taylor_losses_in_one_weight(settings, count=801):
+def taylor_losses_in_one_weight(
+    settings: Flashlight, count: int = 801
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The loss in one weight of the first layer, and its Taylor losses (Figure 2).
 
     Args:
@@ -142,14 +150,14 @@ def taylor_losses_in_one_weight(settings, count=801):
     rounds, current = [], settings.first
     for number in range(1, settings.rounds + 1):
         region = np.searchsorted(edges, current)
-        found = weight.round(current, grid)
-        losses[f"taylor_loss_{number}"] = found.pop("taylor_losses")
-        rounds.append({"round": number, **found, "start": edges[region - 1], "end": edges[region]})
-        current -= settings.learning_rate * found["gradient"]
+        row = weight.round(current, grid)
+        losses[f"taylor_loss_{number}"] = row.pop("taylor_losses")
+        rounds.append({"round": number, **row, "start": edges[region - 1], "end": edges[region]})
+        current -= settings.learning_rate * row["gradient"]
     return pd.DataFrame(losses), pd.DataFrame(rounds)
 
 
-def switches(bits, low, high, scan=2000):
+def switches(bits: Callable, low: float, high: float, scan: int = 2000) -> np.ndarray:
     """Where along an interval the activation configuration changes.
 
     Args:

@@ -5,6 +5,8 @@ with the loss itself along straight lines through W^n in the space of all kernel
 """
 
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,8 +15,8 @@ import tensorflow as tf
 
 import nta_tf as nta
 from nta_tf.linearization.opened import OpenedModel
-from reproduce import illustration_tables
-from reproduce.record import prepare
+from reproduce.results import illustrations
+from reproduce.stages.record import Recording, prepare
 
 _EXAMPLES_AT_ONCE = 16  # whose Jacobians are held, in float64
 _RANDOM = 2  # directions beside the gradient
@@ -41,11 +43,18 @@ class Round:
     step: int
 
 
-def write(directory, out, epoch=None, seed=0, points=81, data_dir=None):
+def write(
+    directory: str | Path,
+    out: str | Path,
+    epoch: int | None = None,
+    seed: int = 0,
+    points: int = 81,
+    data_dir: str | None = None,
+) -> list[Path]:
     """Writes the table of a run for Figure A4.
 
     Args:
-        directory: Directory of a run that `reproduce.train` made.
+        directory: Directory of a run that `stages.train` made.
         out: Directory to write to; `DIR/illustrations` is where the figure of results in
             `DIR` looks for it.
         epoch: Which epoch's first round that kept its weights; see `round_of`.
@@ -59,33 +68,28 @@ def write(directory, out, epoch=None, seed=0, points=81, data_dir=None):
     Raises:
         ValueError: If the run is none of the paper's tasks, or has no weights of that epoch.
     """
-    config = nta.Run.open(directory).config
-    if "task" not in (config.get("metadata") or {}):
-        raise ValueError(
-            f"{directory} does not say which of the paper's tasks it is. Give a run of "
-            "`python -m reproduce train`; for a model of your own, call reproduce.lines.follow."
-        )
     prepared = prepare(directory, data_dir=data_dir)
-    found = round_of(prepared, epoch)
-    lines = directions(found.model, found.x, found.y, config["loss"], seed)
-    table = follow(found.model, found.x, found.y, config["loss"], lines, points)
+    config = prepared.run.config
+    snapshot = round_of(prepared, epoch)
+    of_round = (snapshot.model, snapshot.x, snapshot.y, config["loss"])
+    table = follow(*of_round, directions(*of_round, seed), points)
     kept = ("metadata", "epochs", "batch_size", "seed", "versions")
     settings = {
-        "epoch": found.epoch,
-        "step": found.step,
-        "examples": len(found.x),
+        "epoch": snapshot.epoch,
+        "step": snapshot.step,
+        "examples": len(snapshot.x),
         "directions_seed": seed,
         "config": {key: config[key] for key in kept},
     }
     name = f"lines_{config['metadata']['task']}"
-    return illustration_tables.write(out, name, {"losses": table}, settings)
+    return illustrations.write(out, name, {"losses": table}, settings)
 
 
-def round_of(prepared, epoch=None):
+def round_of(prepared: Recording, epoch: int | None = None) -> Round:
     """The weights and the minibatch of one round of a run.
 
     Args:
-        prepared: A `reproduce.record.Recording`.
+        prepared: A `stages.record.Recording`.
         epoch: An epoch of a run that kept weights on some rounds, of which the first is
             taken. Defaults to the last. Other runs have only the weights after their last
             epoch; these meet the first minibatch of the epoch that would follow.
@@ -98,8 +102,7 @@ def round_of(prepared, epoch=None):
     """
     run, model = prepared.run, prepared.model
     steps = len(prepared.x) // run.config["batch_size"]
-    found = _kept_weights(run, epoch, steps) or _last_weights(run, model, epoch)
-    values, index, step = found
+    values, index, step = _kept_weights(run, epoch, steps) or _last_weights(run, model, epoch)
     if not all(np.isfinite(value).all() for value in values.values()):
         raise ValueError(
             f"The weights of {run!r} are not finite there. Choose another epoch or run."
@@ -115,7 +118,14 @@ def round_of(prepared, epoch=None):
     )
 
 
-def directions(model, x, y, loss, seed=0, count=_RANDOM):
+def directions(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    loss: str,
+    seed: int = 0,
+    count: int = _RANDOM,
+) -> dict[str, tuple[dict, float]]:
     """The negative gradient and some random directions, and how far to go along each.
 
     A random direction has Gaussian components and, in each layer, the norm of its kernel:
@@ -139,18 +149,25 @@ def directions(model, x, y, loss, seed=0, count=_RANDOM):
     kernels = {name: layer.kernel.numpy() for name, layer in _layers(model).items()}
     scale = _norm(kernels) / _norm(gradients)
     descent = {name: -scale * gradient for name, gradient in gradients.items()}
-    found = {"negative gradient": (descent, _BEYOND_ZERO * value / (scale * _norm(gradients) ** 2))}
+    lines = {"negative gradient": (descent, _BEYOND_ZERO * value / (scale * _norm(gradients) ** 2))}
     generator = np.random.default_rng(seed)
     for number in range(1, count + 1):
         change = {}
         for name, kernel in kernels.items():
             gaussian = generator.normal(size=kernel.shape)
             change[name] = gaussian * np.linalg.norm(kernel) / np.linalg.norm(gaussian)
-        found[f"random {number}"] = (change, _FARTHEST)
-    return found
+        lines[f"random {number}"] = (change, _FARTHEST)
+    return lines
 
 
-def follow(model, x, y, loss, lines, points=81):
+def follow(
+    model: keras.Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    loss: str,
+    lines: Mapping[str, tuple[dict, float]],
+    points: int = 81,
+) -> pd.DataFrame:
     """The loss, the Taylor loss and the Taylor approximation to the loss along lines (A4).
 
     Args:
@@ -188,7 +205,7 @@ def follow(model, x, y, loss, lines, points=81):
     return pd.concat(frames, ignore_index=True)
 
 
-def in_float64(model):
+def in_float64(model: keras.Model) -> keras.Model:
     """A copy of a model that computes in float64, with the same weights."""
     copy = keras.models.clone_model(
         model,

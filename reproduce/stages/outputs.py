@@ -1,16 +1,18 @@
 """What the stages that make tables share: directories of runs, losses, saved copies."""
 
 import json
-import pathlib
-import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import nta_tf as nta
-from reproduce import tables
+from reproduce import paths
+from reproduce.results.runs import run_directories
 
 
-def find_run_directories(root):
+def find_run_directories(root: str | Path) -> list[Path]:
     """Directories of runs at or below `root`, sorted.
 
     Args:
@@ -23,43 +25,44 @@ def find_run_directories(root):
         nta.RunDirectoryError: If there is none.
     """
     # Saved copies have a config but no trace, so nothing that tables could be made of.
-    found = sorted(
+    directories = sorted(
         directory
-        for directory in tables.run_directories(root)
-        if (directory / "progress.json").is_file()
+        for directory in run_directories(root)
+        if (directory / paths.PROGRESS).is_file() or (directory / paths.TRACE).exists()
     )
-    if not found:
+    if not directories:
         raise nta.RunDirectoryError(
             f"There is no run in {root}. Make some with `python -m reproduce train --out {root}`."
         )
-    return found
+    return directories
 
 
-def losses(run):
+def losses(run: nta.Run) -> pd.DataFrame:
     """Training loss of every epoch (Figure 6): mean and last loss of its steps.
 
     Args:
         run: A `nta.Run`.
 
     Returns:
-        A `pandas.DataFrame` with columns `epoch`, `loss`, `last_loss`, `status` and, of a
-        classifier, `accuracy` (mean over the minibatches, before each step).
+        A `pandas.DataFrame` with columns `epoch`, `loss`, `last_loss`, `accuracy` (of a
+        classifier: mean over the minibatches, before each step; otherwise NaN) and `status`.
     """
     steps = run.losses
-    table = pd.DataFrame(
+    classifies = "accuracies" in run.arrays("accuracies")
+    return pd.DataFrame(
         {
             "epoch": range(1, len(steps) + 1),
             "loss": steps.mean(axis=1, dtype="float64"),
             "last_loss": steps[:, -1],
+            "accuracy": run.read("accuracies").mean(axis=1, dtype="float64")
+            if classifies
+            else np.nan,
             "status": run.status,
         }
     )
-    if "accuracies" in run.arrays("accuracies"):
-        table["accuracy"] = run.read("accuracies").mean(axis=1, dtype="float64")
-    return table
 
 
-def save(directory, out, written):
+def save(directory: str | Path, out: str | Path, written: Sequence[Path]) -> Path:
     """Copies a run without its trace, as `reproduce/traces` holds them.
 
     Args:
@@ -70,12 +73,26 @@ def save(directory, out, written):
     Returns:
         Path of the copy.
     """
-    directory = pathlib.Path(directory)
-    target = pathlib.Path(out, directory.name)
-    (target / "results").mkdir(parents=True, exist_ok=True)
-    for path in written:
-        shutil.copy2(path, target / "results")
-    config = nta.Run.open(directory).config  # with the records that were added since
-    text = json.dumps(config, indent=2, sort_keys=True) + "\n"
-    (target / "config.json").write_text(text)
+    directory = Path(directory)
+    tables = {path.stem: path.read_text() for path in written}
+    # The run's config knows the records that were added since.
+    return write_copy(Path(out, directory.name), nta.Run.open(directory).config, tables)
+
+
+def write_copy(target: str | Path, config: Mapping, tables: Mapping[str, str]) -> Path:
+    """Writes a run without its trace: its config, and its tables as CSV.
+
+    Args:
+        target: Directory of the copy.
+        config: Config of a run of the present schema.
+        tables: {name of the table: its text}.
+
+    Returns:
+        Path of the copy.
+    """
+    target = Path(target)
+    (target / paths.RESULTS).mkdir(parents=True, exist_ok=True)
+    for name, text in tables.items():
+        (target / paths.RESULTS / f"{name}.csv").write_text(text)
+    (target / paths.CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     return target

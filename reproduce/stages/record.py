@@ -1,6 +1,12 @@
 """`python -m reproduce record`: Taylor rounds and activations of runs that kept weights."""
 
 import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
 
 import nta_tf as nta
 from reproduce import tasks
@@ -19,25 +25,30 @@ class Recording:
     """
 
     run: nta.Run
-    model: object
-    x: object
-    y: object
-    recorders: list
+    model: keras.Model
+    x: np.ndarray
+    y: np.ndarray
+    recorders: list[nta.Recorder]
 
-    def cost(self):
+    def cost(self) -> pd.DataFrame:
         """What recording takes, a row a record; see `nta.replay_cost`."""
         return nta.replay_cost(self.run, self.model, self.x, self.y, self.recorders)
 
-    def record(self, progress=None):
+    def record(self, progress: bool | None = None) -> nta.Run:
         """Records, or takes up what was interrupted; returns the run."""
         return nta.replay(self.run, self.model, self.x, self.y, self.recorders, progress=progress)
 
 
-def prepare(directory, protocols=None, layers=None, data_dir=None):
+def prepare(
+    directory: str | Path,
+    protocols: Sequence[str] | None = None,
+    layers: Sequence[str] | None = None,
+    data_dir: str | None = None,
+) -> Recording:
     """Loads what is needed to record the protocols of a run's scale.
 
     Args:
-        directory: Directory of a run that `reproduce.train` made.
+        directory: Directory of a run that `stages.train` made.
         protocols: Names of what is recorded: the scale's protocols and `"activations"`.
             Defaults to all of them.
         layers: Names of the layers whose Taylor rounds are recorded, instead of the scale's.
@@ -52,6 +63,11 @@ def prepare(directory, protocols=None, layers=None, data_dir=None):
     """
     run = nta.Run.open(directory)
     metadata = run.config["metadata"]
+    if "task" not in metadata:
+        raise ValueError(
+            f"{directory} does not say which of the paper's tasks it is. Give a run of "
+            "`python -m reproduce train`; for a model of your own, call nta.replay."
+        )
     task = tasks.TASKS[metadata["task"]]
     scale = task.scales[metadata["scale"]]
     protocol = tasks.training(scale, metadata["protocol"])

@@ -1,73 +1,152 @@
 """`python -m reproduce solve`: Taylor optima and regret of saved runs, as tables."""
 
 import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 import nta_tf as nta
-from reproduce import results, tasks
+from reproduce import tasks
+from reproduce.results.runs import ResultsError
+from reproduce.stages import outputs
 
 # Theorem 2's ball (None: the trajectory's own) and the paper's free least squares.
 DOMAINS = {"ball": None, "free": math.inf}
+COMPARATORS = ("static", "each_round", "each_epoch")
+
+_PROBLEM = ["record", "comparator", "scope", "radius"]
 
 
 def solve(
-    directory,
-    progress=None,
-    neurons=None,
-    scopes=None,
-    records=None,
-    checkpoints=None,
-    domains=tuple(DOMAINS),
-):
+    directory: str | Path,
+    progress: Callable | None = None,
+    *,
+    neurons: int | None = None,
+    scopes: Sequence[str] | None = None,
+    records: Sequence[str] | None = None,
+    checkpoints: int | None = None,
+    domains: Sequence[str] = tuple(DOMAINS),
+    comparators: Sequence[str] = ("static",),
+) -> list[Path]:
     """Writes the tables of one run: losses, regret and growth exponents.
 
-    The regret table is written again after every scope; rows of other records, scopes and
-    domains that an earlier call found are kept, so that a long solving may be done in parts.
+    The regret table is written again after every scope; rows of other records, comparators,
+    scopes and domains that an earlier call left are kept, so that a long solving may be done in
+    parts.
 
     Args:
         directory: A run directory.
-        progress: Function that wraps the list of (record, scope) pairs to show progress.
+        progress: Function that wraps the list of problems to show progress.
         neurons: Of how many neurons a layer the optima are found, chosen by a seed, where
             rounds were kept as gradient tensors. Defaults to as many as the run's scale says.
         scopes: Scopes to solve, instead of all layers and those neurons.
         records: Names of records to solve. Defaults to all of them.
         checkpoints: At the end of how many epochs; see `nta.regret`.
         domains: Over which V the optima are taken: `"ball"`, `"free"` or both.
+        comparators: What the loss is compared with; see `nta.regret`.
 
     Returns:
         Paths of the written tables.
 
     Raises:
         nta.RunDirectoryError: If the directory is not a run, or cannot be written.
+        ValueError: If the run has no such record or scope.
+        ResultsError: If the table of an earlier call is damaged.
     """
     run = nta.Run.open(directory)
-    pairs = [
-        (record, scope)
-        for record, config in run.config["records"].items()
-        if config["kind"] == "taylor_rounds" and (records is None or record in records)
-        if run.read(f"records/{record}/rounds").any()
-        for scope in scopes or _scopes(run, record, neurons)
+    solved = _solved_records(run, records)
+    chosen = {record: scopes or _scopes(run, record, neurons) for record in solved}
+    for record, of_record in chosen.items():  # before hours are spent on the first of them
+        for scope in of_record:
+            nta.scopes.check(scope, run.config["records"][record])
+    problems = [
+        (record, scope, comparator)
+        for record in solved
+        for comparator in comparators
+        for scope in chosen[record]
     ]
-    path = run.directory / "results" / "regret.csv"
-    columns = ["record", "reduction", "scope", "radius"]
-    regret = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=columns)
-    for record, scope in (progress or iter)(pairs):
-        regret = _merged(regret, _regret(run, record, scope, checkpoints, domains))
+    regret = _earlier(Path(run.directory, "results", "regret.csv"))
+    for record, scope, comparator in (progress or iter)(problems):
+        table = _regret(run, record, scope, comparator, checkpoints, domains)
+        regret = _merged(regret, table)
         run.save_table("regret", regret)
     return [
-        run.save_table("losses", results.losses(run)),
+        run.save_table("losses", outputs.losses(run)),
         run.save_table("regret", regret),
-        run.save_table("exponents", _exponents(regret)),
+        run.save_table("exponents", exponents(regret)),
     ]
 
 
-def _merged(old, new):
-    """Both tables, without old rows of which the new one has record, scope and domain."""
+def exponents(regret: pd.DataFrame) -> pd.DataFrame:
+    """Growth exponents of every curve of a table of regret, and of the mean over neurons.
 
-    def problems(table):
-        keys = zip(table["record"], table["scope"], table["radius"] < math.inf)
-        return pd.Series(list(keys), index=table.index, dtype=object)
+    Args:
+        regret: Table of one run, as `solve` writes it.
+
+    Returns:
+        A `pandas.DataFrame` with one row a (record, comparator, scope, radius). The scope
+        `conv2d_1:mean` is the mean regret of the neurons of a layer that were solved.
+    """
+    rows = []
+    for key, table in pd.concat([regret, _of_average_neurons(regret)]).groupby(
+        _PROBLEM, sort=False
+    ):
+        rows.append({**dict(zip(_PROBLEM, key)), **vars(nta.growth_exponent(table))})
+    columns = _PROBLEM + "exponent low high first_epoch last_epoch status".split()
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _of_average_neurons(regret: pd.DataFrame) -> pd.DataFrame:
+    """Mean regret over the neurons of each layer; each neuron has a ball of its own."""
+    neurons = regret[regret["scope"].str.contains(":")]
+    layers = neurons["scope"].str.split(":").str[0]
+    named = neurons.assign(scope=layers + ":mean", ball=neurons["radius"] < math.inf)
+    key = ["record", "comparator", "scope", "ball"]
+    grouped = named.groupby([*key, "round", "epoch"], sort=False)
+    table = grouped.agg(
+        regret=("regret", "mean"), radius=("radius", "mean"), count=("regret", "size")
+    ).reset_index()
+    # A mean over other neurons at other checkpoints would be another quantity at each.
+    whole = table["count"] == table.groupby(key)["count"].transform("max")
+    radius = table.groupby(key)["radius"].transform("mean")
+    return table.assign(radius=radius)[whole]
+
+
+def _solved_records(run: nta.Run, wanted: Sequence[str] | None) -> list[str]:
+    """Records of Taylor rounds that hold any, or of those that were asked for."""
+    records = [name for name, record in run.records.items() if record.kind == "taylor_rounds"]
+    unknown = [name for name in wanted or () if name not in records]
+    if unknown:
+        raise ValueError(f"{run!r} has the Taylor records {records}. Received: {unknown}")
+    return [
+        name
+        for name in records
+        if (wanted is None or name in wanted) and run.records[name].rounds.any()
+    ]
+
+
+def _earlier(path: Path) -> pd.DataFrame:
+    """The table of an earlier call, or an empty one."""
+    if not path.exists():
+        return pd.DataFrame(columns=["reduction", *_PROBLEM])
+    try:
+        table = pd.read_csv(path)
+        table[[*_PROBLEM, "round", "epoch", "regret"]]
+    except (ValueError, KeyError) as error:  # pandas' parser errors are ValueErrors
+        raise ResultsError(
+            f"{path} is damaged ({error}). Take it away, then solve again: what it held is "
+            "computed anew."
+        ) from error
+    return table
+
+
+def _merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Both tables, without old rows of problems that the new one has."""
+
+    def problems(table: pd.DataFrame) -> pd.Series:
+        names = (table[column] for column in _PROBLEM[:-1])
+        return pd.Series(list(zip(*names, table["radius"] < math.inf)), table.index, dtype=object)
 
     if old.empty or new.empty:
         return new if old.empty else old
@@ -75,40 +154,41 @@ def _merged(old, new):
     return pd.concat([kept, new], ignore_index=True)
 
 
-def _scopes(run, record, neurons):
+def _scopes(run: nta.Run, record: str, neurons: int | None) -> list:
     """The record's layers and, of gradient tensors, the network and some neurons."""
     config = run.config["records"][record]
     layers = config["layers"]
-    if config.get("form", "normal_equations") == "normal_equations":
+    if config["form"] == "normal_equations":
         return layers
     if neurons is None:
         metadata = run.config["metadata"]
         neurons = tasks.TASKS[metadata["task"]].scales[metadata["scale"]].neurons
     sampled = []
     for layer in layers:
-        units = run.arrays(f"records/{record}/{layer}/kernel").popitem()[1][-1]
-        chosen = nta.taylor_problems.sample_neurons(layer, units, neurons)
+        units = run.records[record].arrays[f"{layer}/kernel"][-1]
+        chosen = nta.sampling.sample_neurons(layer, units, neurons)
         sampled += [(layer, chosen)] if chosen else []
     return [*layers, "network", *sampled]
 
 
-def _regret(run, record, scope, checkpoints, domains):
+def _regret(
+    run: nta.Run,
+    record: str,
+    scope: str | tuple,
+    comparator: str,
+    checkpoints: int | None,
+    domains: Sequence[str],
+) -> pd.DataFrame:
     radii = [DOMAINS[domain] for domain in domains]
     if isinstance(scope, tuple) and "ball" in domains:
         # Free minimisers of single neurons lie hundreds of diameters away and take minutes each.
         radii = [DOMAINS["ball"]]
-    table = nta.regret(run, scope, record=record, radius=radii, checkpoints=checkpoints)
-    if "scope" not in table:
-        table.insert(0, "scope", scope if isinstance(scope, str) else "{}:{}".format(*scope))
-    table.insert(0, "record", record)
-    table.insert(1, "reduction", run.config["records"][record]["reduction"])
-    return table
-
-
-def _exponents(regret):
-    rows = []
-    keys = ["record", "scope", "radius"]
-    for key, table in regret.groupby(keys, sort=False):
-        rows.append({**dict(zip(keys, key)), **vars(nta.growth_exponent(table))})
-    columns = keys + "exponent low high first_epoch last_epoch status".split()
-    return pd.DataFrame(rows, columns=columns)
+    table = nta.regret(
+        run, scope, record=record, radius=radii, checkpoints=checkpoints, comparator=comparator
+    )
+    about = {
+        "record": record,
+        "reduction": run.config["records"][record]["reduction"],
+        "comparator": comparator,
+    }
+    return pd.concat([pd.DataFrame(about, index=table.index), table], axis="columns")

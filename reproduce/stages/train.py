@@ -1,31 +1,35 @@
 """`python -m reproduce train`: the paper's training runs, recorded."""
 
-import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
 
 import nta_tf as nta
 from reproduce import tasks
+from reproduce.optimizers import Optimizer
 
 
 def train(
-    task="autoencoder",
-    scale="quick",
-    data=None,
-    optimizers=None,
-    seeds=(0,),
-    out="runs",
-    epochs=None,
-    protocols=None,
-    layers=None,
-    options=None,
-    data_dir=None,
-):
+    task: str = "autoencoder",
+    scale: str = "quick",
+    data: str | None = None,
+    optimizers: Sequence[Optimizer] | None = None,
+    seeds: Sequence[int] = (0,),
+    out: str | Path = "runs",
+    epochs: int | None = None,
+    protocols: Sequence[str] | None = None,
+    layers: Sequence[str] | None = None,
+    options: Mapping | None = None,
+    data_dir: str | None = None,
+) -> Iterator[nta.Run]:
     """Trains a network of section 2.4 with each optimizer, recording it on the way.
 
     Args:
         task: Name of a task of `tasks.TASKS`.
         scale: Name of one of its scales.
         data: Dataset, instead of the scale's own.
-        optimizers: List of (name, learning rate), instead of the paper's five.
+        optimizers: Optimizers, instead of the paper's five.
         seeds: Seeds; each sets initial weights and the order of examples.
         out: Directory in which each run gets its own.
         epochs: Number of epochs, instead of the scale's own.
@@ -42,47 +46,40 @@ def train(
     Raises:
         ValueError: If the task has no such scale or data, or the scale no such protocol.
     """
-    task = tasks.TASKS[task]
-    if scale not in task.scales or (data or task.data[0]) not in task.data:
+    of_task = tasks.TASKS[task]
+    if scale not in of_task.scales or (data or of_task.data[0]) not in of_task.data:
         raise ValueError(
-            f"The {task.name} has scales {list(task.scales)} and data {list(task.data)}. "
+            f"The {task} has scales {list(of_task.scales)} and data {list(of_task.data)}. "
             f"Received: scale={scale!r}, data={data!r}"
         )
-    chosen = task.scales[scale]
+    chosen = of_task.scales[scale]
     protocol = tasks.training(chosen, options)
     recorded = tasks.recorded(chosen, protocols)
     dataset = nta.data.load(data or chosen.data, data_dir=data_dir, scaling=protocol.input_scaling)
-    x, y = task.examples(dataset, chosen.examples)
+    x, y = of_task.examples(dataset, chosen.examples)
+    source = {"name": dataset.name, "source": dataset.source, "examples": len(x)}
     for seed in seeds:
-        for name, learning_rate in optimizers or task.optimizers():
+        for optimizer in optimizers or of_task.optimizers(protocol.optimizer_variant):
             yield nta.train(
-                task.model(protocol, x, seed),
+                of_task.model(protocol, x, seed),
                 x,
                 y,
-                optimizer=protocol.optimizer(name, learning_rate),
-                loss=task.loss,
-                epochs=epochs or chosen.epochs,
-                batch_size=task.batch_size,
+                optimizer=nta.optimizers.get(optimizer.keras_name, optimizer.rate),
+                loss=of_task.loss,
+                epochs=chosen.epochs if epochs is None else epochs,
+                batch_size=of_task.batch_size,
                 seed=seed,
                 dtype_policy=protocol.dtype_policy,
                 recorders=_recorders(chosen, x, recorded, layers),
-                directory=pathlib.Path(out, f"{name}_{learning_rate:g}_seed{seed}"),
-                metadata={
-                    "task": task.name,
-                    "scale": scale,
-                    "data": {
-                        "name": dataset.name,
-                        "source": dataset.source,
-                        "examples": len(x),
-                    },
-                    "optimizer": {"name": name, "learning_rate": learning_rate},
-                    "protocol": protocol.training_options(),
-                },
+                directory=Path(out, f"{optimizer.slug}_seed{seed}"),
+                metadata=tasks.metadata(of_task, scale, source, optimizer, protocol),
             )
 
 
-def _recorders(scale, x, names, layers):
-    """Where weights are kept, they are all that is recorded until `reproduce.record`."""
+def _recorders(
+    scale: tasks.Scale, x: np.ndarray, names: list[str], layers: Sequence[str] | None
+) -> list[nta.Recorder]:
+    """Where weights are kept, they are all that is recorded until `stages.record`."""
     if scale.weights:
         return [nta.WeightRounds(scale.weights)]
     return tasks.recorders(scale, x, names, layers)

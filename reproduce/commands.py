@@ -1,0 +1,212 @@
+"""What each stage does on the command line. Only this module and `cli` print."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from reproduce import optimizers, paths, quiet
+
+
+def train(options: argparse.Namespace) -> None:
+    """`train`: one line a run as it ends, then a table of all."""
+    quiet.import_tensorflow(options.verbose)
+    from reproduce import tasks
+    from reproduce.stages.train import train as run_all
+
+    task, changes = tasks.TASKS[options.task], dict(options.set)
+    asked = [one for text in options.optimizers or () for one in optimizers.parse(text, task.name)]
+    if changes.get("optimizer_variant") == optimizers.KERAS_3:
+        asked = [optimizers.Optimizer.of(one.name, one.rate, optimizers.KERAS_3) for one in asked]
+    runs = run_all(
+        options.task,
+        options.scale,
+        options.data,
+        asked or None,
+        options.seeds,
+        options.out,
+        options.epochs,
+        options.protocols,
+        options.layers,
+        changes,
+        options.data_dir,
+    )
+    rows, start = [], time.perf_counter()
+    for run in runs:
+        seconds, start = time.perf_counter() - start, time.perf_counter()
+        rows.append(
+            {
+                "run": run.directory.name,
+                "status": run.status,
+                "epochs": run.epochs,
+                "first epoch's loss": run.losses[0].mean(),
+                "last epoch's loss": run.losses[-1].mean(),
+                "seconds": round(seconds, 1),
+            }
+        )
+        if not sys.stdout.isatty():
+            print(f"{run.directory}: {run.status}, {seconds:.0f} s", flush=True)
+    print(pd.DataFrame(rows).to_string(index=False, float_format=lambda value: f"{value:.5f}"))
+    stage = "record" if task.scales[options.scale].weights else _tables_stage(options.protocols)
+    _next(stage, options.out)
+
+
+def record(options: argparse.Namespace) -> None:
+    """`record`: what each record will take, before it is made."""
+    quiet.import_tensorflow(options.verbose)
+    from reproduce.stages.outputs import find_run_directories
+    from reproduce.stages.record import prepare
+
+    for directory in find_run_directories(options.runs):
+        recording = prepare(directory, options.protocols, options.layers, options.data_dir)
+        for cost in recording.cost().itertuples():
+            print(
+                f"{directory.name}, record {cost.record}: {cost.rounds} rounds, "
+                f"{cost.bytes / 2**20:,.0f} MiB, about {cost.seconds:,.0f} s",
+                flush=True,
+            )
+        recording.record()
+    _next(_tables_stage(options.protocols), options.runs)
+
+
+def solve(options: argparse.Namespace) -> None:
+    """`solve`: one line a run."""
+    quiet.import_tensorflow(options.verbose)
+    from reproduce.stages.outputs import find_run_directories, save
+    from reproduce.stages.solve import solve as solve_run
+
+    for directory in find_run_directories(options.runs):
+        start = time.perf_counter()
+        written = solve_run(
+            directory,
+            _bar(f"solve {directory.name}", "scope"),
+            neurons=options.neurons,
+            scopes=options.scopes,
+            records=options.records,
+            checkpoints=options.checkpoints,
+            domains=options.domains,
+            comparators=options.comparators,
+        )
+        _written(written, start)
+        if options.save:
+            print(f"saved as {save(directory, options.save, written)}")
+    _next("figures --runs", options.runs)
+
+
+def explore(options: argparse.Namespace) -> None:
+    """`explore`: one line a run, and which runs had nothing to explore."""
+    quiet.import_tensorflow(options.verbose)
+    from reproduce.stages.explore import explore as explore_run
+    from reproduce.stages.explore import find_recorded
+    from reproduce.stages.outputs import save
+
+    recorded, others = find_recorded(options.runs)
+    for directory in others:
+        print(f"{directory}: no record of activations, left out")
+    for directory in recorded:
+        start = time.perf_counter()
+        written = explore_run(directory, _bar(f"explore {directory.name}", "scope"))
+        empty = "" if len(pd.read_csv(written[-1])) else ", fewer than two rounds to compare"
+        _written(written, start, empty)
+        if options.save:
+            print(f"saved as {save(directory, options.save, written)}")
+    _next("figures 5 --runs", options.runs)
+
+
+def illustrations(options: argparse.Namespace) -> None:
+    """`illustrations`: the files written."""
+    quiet.import_tensorflow(options.verbose)
+    from reproduce.stages.illustrations import illustrate
+
+    _list(illustrate(options.out))
+
+
+def lines(options: argparse.Namespace) -> None:
+    """`lines`: the files written."""
+    quiet.import_tensorflow(options.verbose)
+    from reproduce.stages.lines import write
+
+    asked = options.epoch, options.seed, options.points, options.data_dir
+    _list(write(options.run, options.out, *asked))
+
+
+def figures(options: argparse.Namespace) -> None:
+    """`figures`: the files written."""
+    _list(_draw(options))
+
+
+def compare(options: argparse.Namespace) -> None:
+    """`compare`: one line a claim, and where the rest is."""
+    table, written = _judge(options)
+    print(table if options.details else _summary(table))
+    _list(written)
+
+
+def everything(options: argparse.Namespace) -> None:
+    """Without a stage: figures, claims, and a summary that fits on a screen."""
+    start = time.perf_counter()
+    drawn = _draw(options)
+    table, _ = _judge(options)
+    print(_summary(table))
+    out = _out(options)
+    print(
+        f"{len(drawn)} drawings and the claims are in {out} (the paper's figures in "
+        f"{out / 'paper'}, every verdict in {out / 'claims.md'}); "
+        f"{time.perf_counter() - start:.0f} s"
+    )
+
+
+def _draw(options: argparse.Namespace) -> list[Path]:
+    from reproduce.figures import registry
+
+    asked = ("records", "layer", "sgd", "ball", "variant", "comparator")
+    chosen = {name: getattr(options, name) for name in asked if getattr(options, name) is not None}
+    return registry.draw(options.numbers or registry.ALL, options.runs, _out(options), **chosen)
+
+
+def _judge(options: argparse.Namespace) -> tuple[pd.DataFrame, list[Path]]:
+    from reproduce import claims
+
+    table = claims.compare(options.runs)
+    return table, claims.write(table, options.runs, _out(options))
+
+
+def _summary(table: pd.DataFrame) -> str:
+    from reproduce import claims
+
+    return claims.summary(table)
+
+
+def _out(options: argparse.Namespace) -> Path:
+    """Where drawings go: nobody's own runs may overwrite those of the clone."""
+    if options.out:
+        return Path(options.out)
+    if Path(options.runs).resolve() == paths.traces().resolve():
+        return paths.figures()
+    return Path(options.runs) / "figures"
+
+
+def _tables_stage(recorded: list[str] | None) -> str:
+    return "explore" if recorded == ["activations"] else "solve"
+
+
+def _bar(text: str, unit: str) -> Callable[[list], Iterable]:
+    return lambda items: tqdm(items, desc=text, unit=unit, disable=None)
+
+
+def _written(written: list[Path], start: float, remark: str = "") -> None:
+    seconds = time.perf_counter() - start
+    print(f"{written[0].parent}: {len(written)} tables{remark}, {seconds:.1f} s", flush=True)
+
+
+def _next(stage: str, runs: str) -> None:
+    print(f"next: python -m reproduce {stage} {runs}")
+
+
+def _list(written: list[Path]) -> None:
+    for path in written:
+        print(path)
