@@ -1,17 +1,51 @@
-"""Small result sets with known growth, written as a solved run leaves them."""
+"""Small sets of results with known growth, written by the writer of saved copies."""
 
-import json
+import dataclasses
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from reproduce import tasks
+from reproduce.optimizers import Optimizer
+from reproduce.results.runs import SCHEMA_VERSION
+from reproduce.stages.outputs import write_copy
+
 LAYERS = ["dense_2", "dense_3", "dense_4", "dense_5", "dense_6"]
+_QUADRATIC = {"kind": "taylor_rounds", "form": "normal_equations", "layers": LAYERS}
 RECORDS = {
-    "figures": {"reduction": "batch_mean", "schedule": "1 an epoch"},
-    "definition": {"reduction": "per_example", "schedule": "4 an epoch"},
+    "figures": {**_QUADRATIC, "reduction": "batch_mean", "schedule": "1 an epoch"},
+    "definition": {**_QUADRATIC, "reduction": "per_example", "schedule": "4 an epoch"},
 }
+SAMPLE = {"name": "sample", "source": "MNIST sample, 4,000 digits", "examples": 4000}
+
+
+def config_of(task, scale, data, optimizer, seed, epochs, records, protocol=None):
+    """The config that `python -m reproduce train` gives a run, with those records."""
+    of_task = tasks.TASKS[task]
+    trained = dataclasses.replace(tasks.training(of_task.scales[scale]), **(protocol or {}))
+    return {
+        "format": "nta_tf run",
+        "schema_version": SCHEMA_VERSION,
+        "seed": seed,
+        "epochs": epochs,
+        "batch_size": of_task.batch_size,
+        "loss": of_task.loss,
+        "records": records,
+        "metadata": tasks.metadata(of_task, scale, data, optimizer, trained),
+        "versions": {"tensorflow": "2.21.0", "keras": "3.15.1", "nta_tf": "0.1"},
+    }
+
+
+def written(directory, config, **tables):
+    """A saved copy of a run, its tables given as lists of frames or of rows."""
+    frames = {
+        name: pd.concat(parts) if isinstance(parts[0], pd.DataFrame) else pd.DataFrame(parts)
+        for name, parts in tables.items()
+    }
+    texts = {name: frame.to_csv(index=False) for name, frame in frames.items()}
+    return write_copy(directory, config, texts)
 
 
 def write_run(
@@ -32,35 +66,16 @@ def write_run(
     protocol=None,
 ):
     """One run whose regret is exactly `slope * N**power` and whose loss ends at `final`."""
-    directory = root / name
-    (directory / "results").mkdir(parents=True)
-    config = {
-        "task": task,
-        "scale": "quick",
-        "data": {"name": "sample", "source": "MNIST sample, 4,000 digits", "examples": 4000},
-        "optimizer": {"name": optimizer, "learning_rate": rate},
-        "seed": seed,
-        "epochs": epochs,
-        "batch_size": 64,
-        "protocol": protocol
-        or {
-            "output_activation": "linear",
-            "use_bias": True,
-            "kernel_initializer": "glorot_uniform",
-            "input_scaling": "unit",
-        },
-        "records": records,
-        "versions": {"tensorflow": "2.21.0", "keras": "3.15.1", "nta_tf": "0.1"},
-    }
-    (directory / "config.json").write_text(json.dumps(config))
+    variant = (protocol or {}).get("optimizer_variant", "tensorflow_2016")
+    identity = Optimizer.of(optimizer, rate, variant)
+    config = config_of(task, "quick", SAMPLE, identity, seed, epochs, records, protocol)
     epoch = np.arange(1, epochs + 1)
     loss = final + 0.05 * (np.exp(-epoch / 6) - math.exp(-epochs / 6))
     if diverged_in:
         loss[diverged_in - 1 :] = np.nan
     status = "diverged" if diverged_in else "finished"
-    pd.DataFrame({"epoch": epoch, "loss": loss, "last_loss": loss, "status": status}).to_csv(
-        directory / "results/losses.csv", index=False
-    )
+    losses = {"epoch": epoch, "loss": loss, "last_loss": loss, "accuracy": np.nan}
+    losses = pd.DataFrame({**losses, "status": status})
     regret, exponents = [], []
     for record, options in records.items():
         for scope in layers:
@@ -72,6 +87,7 @@ def write_run(
                     {
                         "record": record,
                         "reduction": options["reduction"],
+                        "comparator": "static",
                         "scope": scope,
                         "radius": math.inf,
                         "round": rounds,
@@ -84,6 +100,7 @@ def write_run(
                         ),
                         "gap": 0.0,
                         "status": "OPTIMAL",
+                        "network_loss": cumulative,
                     }
                 )
             )
@@ -91,6 +108,7 @@ def write_run(
             exponents.append(
                 {
                     "record": record,
+                    "comparator": "static",
                     "scope": scope,
                     "radius": math.inf,
                     "exponent": power if exists else math.nan,
@@ -101,9 +119,8 @@ def write_run(
                     "status": "fitted" if exists else "not fitted",
                 }
             )
-    pd.concat(regret).to_csv(directory / "results/regret.csv", index=False)
-    pd.DataFrame(exponents).to_csv(directory / "results/exponents.csv", index=False)
-    return directory
+    tables = {"losses": [losses], "regret": regret, "exponents": exponents}
+    return written(root / name, config, **tables)
 
 
 PAPER = {  # as the paper tells it: Adam, then RMSProp, then SGD
@@ -203,30 +220,8 @@ def write_convnet_run(
     the k-th of n has (0.5 + k / n) times the regret of its layer. `uncertified` holds pairs
     (scope, epoch) of optima whose solver gave up.
     """
-    directory = root / name
-    (directory / "results").mkdir(parents=True)
-    metadata = {
-        "task": "convnet",
-        "scale": "paper",
-        "data": data,
-        "optimizer": {"name": optimizer, "learning_rate": rate},
-        "protocol": {
-            "output_activation": "linear",
-            "use_bias": True,
-            "kernel_initializer": "glorot_uniform",
-            "input_scaling": "unit",
-            "dtype_policy": "mixed_bfloat16",
-        },
-    }
-    config = {
-        "seed": seed,
-        "epochs": epochs,
-        "batch_size": 128,
-        "records": records,
-        "metadata": metadata,
-        "versions": {"tensorflow": "2.21.0", "keras": "3.15.1"},
-    }
-    (directory / "config.json").write_text(json.dumps(config))
+    identity = Optimizer.of(optimizer, rate)
+    config = config_of("convnet", "paper", data, identity, seed, epochs, records)
     generator = np.random.default_rng(seed)
     last = diverged_in or epochs
     epoch = np.arange(1, last + 1)
@@ -234,15 +229,15 @@ def write_convnet_run(
     right = accuracy - 0.6 * np.exp(-epoch / 8)
     if diverged_in:
         loss[-1] = right[-1] = np.nan
-    pd.DataFrame(
+    losses = pd.DataFrame(
         {
             "epoch": epoch,
             "loss": loss,
             "last_loss": loss,
-            "status": "diverged" if diverged_in else "finished",
             "accuracy": right,
+            "status": "diverged" if diverged_in else "finished",
         }
-    ).to_csv(directory / "results/losses.csv", index=False)
+    )
     shaken = 1 + noise * generator.normal(size=last)
     scopes = {(scope, scale, radii) for scope, scale in _LAYER_SCALES.items()}
     scopes |= {
@@ -267,6 +262,7 @@ def write_convnet_run(
                     {
                         "record": record,
                         "reduction": options["reduction"],
+                        "comparator": "static",
                         "scope": scope,
                         "radius": radius if math.isinf(radius) else radius * scale,
                         "round": rounds,
@@ -286,6 +282,7 @@ def write_convnet_run(
                 exponents.append(
                     {
                         "record": record,
+                        "comparator": "static",
                         "scope": scope,
                         "radius": table["radius"][0],
                         "exponent": power if exists else math.nan,
@@ -296,9 +293,8 @@ def write_convnet_run(
                         "status": "fitted" if exists else "not fitted",
                     }
                 )
-    pd.concat(regret).to_csv(directory / "results/regret.csv", index=False)
-    pd.DataFrame(exponents).to_csv(directory / "results/exponents.csv", index=False)
-    return directory
+    tables = {"losses": [losses], "regret": regret, "exponents": exponents}
+    return written(root / name, config, **tables)
 
 
 @pytest.fixture
