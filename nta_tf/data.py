@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 _SPLITS = ("train", "test")
-_SCALINGS = ("unit", "signed", "standard")
+SCALINGS = ("unit", "signed", "standard")
 _PROBE_SECONDS = 10
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _CHUNK = 1000
@@ -89,7 +89,7 @@ def load(name, split="train", data_dir=None, scaling="unit"):
     """
     _check_choice("name", name, tuple(_KINDS))
     _check_choice("split", split, _SPLITS)
-    _check_choice("scaling", scaling, _SCALINGS)
+    _check_choice("scaling", scaling, SCALINGS)
     records = _read(name, split, data_dir)
     if scaling == "standard":
         training = records if split == "train" else _read(name, "train", data_dir)

@@ -10,6 +10,8 @@ import random
 import keras
 import numpy as np
 
+OUTPUT_ACTIVATIONS = ("linear", "sigmoid", "relu")
+
 
 def autoencoder(
     seed=0,
@@ -31,10 +33,11 @@ def autoencoder(
         seed: A non-negative integer that determines all weights.
         widths: Units of the hidden layers.
         input_size: Components of the input and of the output.
-        output_activation: `"linear"` or `"sigmoid"`.
+        output_activation: `"linear"`, `"sigmoid"` or `"relu"`.
         use_bias: Whether the layers have biases, which start at zero.
-        kernel_initializer: Name of a Keras initializer, or one; a seed of its own is replaced by
-            one that is derived from `seed` and the number of the layer.
+        kernel_initializer: Name of a Keras initializer, with a standard deviation where it takes
+            one (`"truncated_normal:0.1"`), or an initializer; a seed of its own is replaced
+            by one that is derived from `seed` and the number of the layer.
         dtype: Name of a floating type or of a Keras dtype policy. Under a mixed policy the last
             layer stays in the type of the weights, so that losses keep their precision.
 
@@ -55,11 +58,7 @@ def autoencoder(
     """
     _check_sizes("widths", widths)
     _check_sizes("input_size", (input_size,))
-    if output_activation not in ("linear", "sigmoid"):
-        raise ValueError(
-            "The output activation must be 'linear' or 'sigmoid'. "
-            f"Received: output_activation={output_activation!r}"
-        )
+    check_choices(output_activation, kernel_initializer, use_bias)
     factory = _LayerFactory(seed, use_bias, kernel_initializer, dtype)
     inputs = keras.Input((input_size,), dtype=factory.output_dtype, name="inputs")
     hidden = inputs
@@ -99,8 +98,9 @@ def convnet(
         pool_size: Side and stride of the pooling windows.
         dense_units: Units of `dense_4`.
         use_bias: Whether the layers have biases, which start at zero.
-        kernel_initializer: Name of a Keras initializer, or one; a seed of its own is replaced by
-            one that is derived from `seed` and the number of the layer.
+        kernel_initializer: Name of a Keras initializer, with a standard deviation where it takes
+            one (`"truncated_normal:0.1"`), or an initializer; a seed of its own is replaced
+            by one that is derived from `seed` and the number of the layer.
         dtype: Name of a floating type or of a Keras dtype policy. Under a mixed policy the last
             layer stays in the type of the weights, so that losses keep their precision.
 
@@ -141,6 +141,27 @@ def convnet(
     hidden = factory.dense(dense_units, "relu")(hidden)
     outputs = factory.dense(classes, "linear", last=True)(hidden)
     return keras.Model(inputs, outputs, name="convnet")
+
+
+def check_choices(output_activation="linear", kernel_initializer="glorot_uniform", use_bias=True):
+    """Raises unless these are choices that the networks can be built with.
+
+    Args:
+        output_activation: As `autoencoder` takes it.
+        kernel_initializer: As `autoencoder` takes it.
+        use_bias: As `autoencoder` takes it.
+
+    Raises:
+        ValueError: If one of them is not.
+    """
+    if output_activation not in OUTPUT_ACTIVATIONS:
+        raise ValueError(
+            f"The output activation must be one of {OUTPUT_ACTIVATIONS}. "
+            f"Received: output_activation={output_activation!r}"
+        )
+    if not isinstance(use_bias, bool):
+        raise ValueError(f"use_bias must be True or False. Received: use_bias={use_bias!r}")
+    _resolve_initializer(kernel_initializer)
 
 
 class _LayerFactory:
@@ -187,7 +208,22 @@ def _resolve_initializer(identifier):
     # Keras draws a default seed from Python's global generator, which is not ours to advance.
     state = random.getstate()
     try:
-        return keras.initializers.get(identifier)
+        if not isinstance(identifier, str):
+            return keras.initializers.get(identifier)
+        name, _, deviation = identifier.partition(":")
+        initializer = keras.initializers.get(name)
+        if not deviation:
+            return initializer
+        config = initializer.get_config()
+        if "stddev" not in config or not float(deviation) > 0:
+            raise ValueError("no initializer with such a standard deviation")
+        return type(initializer).from_config({**config, "stddev": float(deviation)})
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            "The kernel initializer must be one of Keras ('glorot_uniform', "
+            "'truncated_normal:0.1' with a standard deviation, or an object). "
+            f"Received: kernel_initializer={identifier!r}"
+        ) from error
     finally:
         random.setstate(state)
 

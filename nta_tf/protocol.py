@@ -7,7 +7,7 @@ with its default, and is written into the config of every run.
 import dataclasses
 import math
 
-from nta_tf import optimizers
+from nta_tf import data, models, optimizers
 from nta_tf.recorders import TaylorRounds
 
 # Fields that change the training; the others say how it is recorded and solved.
@@ -38,8 +38,8 @@ class Protocol:
         examples: How many examples of its minibatch a round takes, where rounds are kept as
             gradient tensors; None for all.
         output_activation: Of the autoencoder: `"linear"` as in section 2.3, where
-            x_L = a_L, or `"sigmoid"`.
-        kernel_initializer: Name of a Keras initializer.
+            x_L = a_L, `"sigmoid"` or `"relu"`.
+        kernel_initializer: Name of a Keras initializer; see `nta.models.autoencoder`.
         use_bias: Whether layers have biases.
         input_scaling: As in `nta.data.load`.
         optimizer_variant: `"tensorflow_2016"`, the TensorFlow of the authors, or
@@ -68,6 +68,12 @@ class Protocol:
             raise ValueError(
                 f"The optimizer variant must be one of {_VARIANTS}. "
                 f"Received: {self.optimizer_variant!r}"
+            )
+        models.check_choices(self.output_activation, self.kernel_initializer, self.use_bias)
+        if self.input_scaling not in data.SCALINGS:
+            raise ValueError(
+                f"The input scaling must be one of {data.SCALINGS}. "
+                f"Received: {self.input_scaling!r}"
             )
         self.recorder()  # checks reduction, schedule and dtype
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import nta_tf as nta
 from nta_tf import models
 
 AUTOENCODER = [(784, 50), (50, 30), (30, 20), (20, 30), (30, 50), (50, 784)]
@@ -177,7 +178,7 @@ def test_saved_models_load_again(tmp_path, rng):
         (models.autoencoder, {"seed": 0.5}, "seed=0.5"),
         (models.autoencoder, {"widths": (50, 0)}, r"widths=\(50, 0\)"),
         (models.autoencoder, {"input_size": 2.5}, "input_size=2.5"),
-        (models.autoencoder, {"output_activation": "relu"}, "output_activation='relu'"),
+        (models.autoencoder, {"output_activation": "softmax"}, "output_activation='softmax'"),
         (models.convnet, {"input_shape": (32, 32)}, r"input_shape=\(32, 32\)"),
         (models.convnet, {"input_shape": (32, None, 3)}, r"input_shape=\(32, None, 3\)"),
         (models.convnet, {"input_shape": (7, 32, 3)}, r"input_shape=\(7, 32, 3\)"),
@@ -188,3 +189,27 @@ def test_saved_models_load_again(tmp_path, rng):
 def test_wrong_arguments_are_named(make, arguments, received):
     with pytest.raises(ValueError, match=f"Received: {received}"):
         make(**arguments)
+
+
+def test_initializers_take_a_standard_deviation():
+    narrow = nta.models.autoencoder(seed=0, kernel_initializer="truncated_normal:0.01")
+    wide = nta.models.autoencoder(seed=0, kernel_initializer="truncated_normal:0.1")
+    ratio = wide.get_layer("dense_1").kernel.numpy() / narrow.get_layer("dense_1").kernel.numpy()
+    np.testing.assert_allclose(ratio, 10, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"kernel_initializer": "glorot_uniform:0.1"}, "glorot_uniform:0.1"),
+        ({"kernel_initializer": "none such"}, "none such"),
+        ({"kernel_initializer": "truncated_normal:-1"}, "normal:-1"),
+        ({"use_bias": "maybe"}, "True or False.*'maybe'"),
+        ({"output_activation": "softmax"}, "must be one of.*'softmax'"),
+    ],
+)
+def test_choices_that_cannot_be_built_are_refused(options, words):
+    with pytest.raises(ValueError, match=words):
+        nta.models.autoencoder(**options)
+    with pytest.raises(ValueError, match=words):
+        nta.Protocol("mine", **options)

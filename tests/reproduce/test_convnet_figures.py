@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from reproduce.tables import NoResults, ResultsError
 
 from reproduce import captions, figure_3, figure_4, figure_6, figures, tables
-from reproduce.tables import NoResults, ResultsError
 
 
 def _figure_3(root, **options):

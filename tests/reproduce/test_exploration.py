@@ -6,6 +6,8 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from reproduce.curves import Curve
+from reproduce.tables import NoResults, ResultsError
 
 from reproduce import (
     captions,
@@ -18,8 +20,6 @@ from reproduce import (
     tables,
 )
 from reproduce import exploration_judgements as judged
-from reproduce.curves import Curve
-from reproduce.tables import NoResults, ResultsError
 
 REPRODUCED, NOT, OPEN = (judgements.REPRODUCED, judgements.NOT_REPRODUCED, judgements.INCONCLUSIVE)
 _UNITS = {"dense_1": 100, "dense_2": 80}

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from reproduce.tables import ResultsError
 
 from reproduce import captions, curves, figure_4, figure_6, figures, style, tables
-from reproduce.tables import ResultsError
 
 
 def _figure_4(root, **options):

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from reproduce.tables import NoResults, ResultsError
 
 from reproduce import figure_1, figure_2, figure_a4, figures, illustration_tables, paths
-from reproduce.tables import NoResults, ResultsError
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from reproduce.record import prepare
+from reproduce.train import train
 
 import nta_tf as nta
 from reproduce import cli, figures, illustration_tables, illustrations, lines, paths, tasks
-from reproduce.record import prepare
-from reproduce.train import train
 
 TASKS = ["autoencoder", "convnet"]
 

@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from reproduce.explore import evenly_spaced
 
 import nta_tf as nta
 from reproduce.cli import main
-from reproduce.explore import evenly_spaced
 
 _RUNS = ["adam_0.01_seed0", "sgd_0.1_seed0"]
 

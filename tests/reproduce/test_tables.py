@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from reproduce.tables import ResultsError
 
 from reproduce import captions, labels, tables
-from reproduce.tables import ResultsError
 
 
 def test_runs_are_found_at_any_depth(tmp_path, write):
