@@ -1,0 +1,198 @@
+"""`python -m reproduce study`: trainings and optima that tell readings of the paper apart.
+
+The paper leaves open what a program of 2016 computed: output activation, initializer, biases,
+layer, reduction, and whether V is one for all rounds. The study trains every combination, finds
+the optima of each, and leaves tables from which `reproduce.results.readings` makes one.
+A job is one training with its optima; what is there already is not done again.
+"""
+
+import concurrent.futures
+import itertools
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from reproduce import paper
+from reproduce.optimizers import Optimizer
+
+LAYERS = ("dense_3", "dense_6")  # "layer 3" of the network, or of its decoder
+RECORDS = ("figures", "one_an_epoch")  # both reductions, one round an epoch
+_SHOWN = ("rmsprop", "adam", "sgd")  # of SGD the rate that trains best
+_INITIALIZERS = {
+    "": "glorot_uniform",
+    "_truncated_normal": "truncated_normal:0.1",
+    "_he_normal": "he_normal",
+}
+_BIASES = {"": True, "_no_biases": False}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of the study, and where it goes.
+
+    Attributes:
+        experiment: Name of its experiment, which is that of its choices.
+        optimizer: The optimizer.
+        seed: Its seed.
+        options: Open choices of training, as `stages.train` takes them.
+        records: What is recorded.
+        scale: Name of a scale of the autoencoder.
+        epochs: Number of epochs, or None for the scale's.
+    """
+
+    experiment: str
+    optimizer: Optimizer
+    seed: int = 0
+    options: Mapping = field(default_factory=dict)
+    records: tuple = RECORDS
+    scale: str = "paper"
+    epochs: int | None = None
+
+    def directory(self, out: str | Path) -> Path:
+        """Where its run lies below a directory."""
+        root = Path(out, "autoencoder", self.experiment)
+        return root / f"{self.optimizer.slug}_seed{self.seed}"
+
+
+def choices(scale: str = "paper", epochs: int | None = None) -> list[Job]:
+    """Every combination of the open choices, seed 0: the first half of the study.
+
+    Args:
+        scale: Name of a scale of the autoencoder.
+        epochs: Number of epochs, or None for the scale's.
+
+    Returns:
+        A list of `Job`, the likeliest combinations first.
+    """
+    jobs = []
+    outputs = ("linear", "sigmoid", "relu")
+    for (bias, use_bias), (start, initializer), output in itertools.product(
+        _BIASES.items(), _INITIALIZERS.items(), outputs
+    ):
+        options = {
+            "output_activation": output,
+            "kernel_initializer": initializer,
+            "use_bias": use_bias,
+        }
+        jobs += [
+            Job(f"{output}{start}{bias}", optimizer, 0, options, scale=scale, epochs=epochs)
+            for optimizer in _compared()
+        ]
+    return jobs
+
+
+def seeds(
+    count: int = 10, outputs: Sequence[str] = ("linear", "sigmoid"), scale: str = "paper"
+) -> list[Job]:
+    """The headline runs with more seeds: the second half of the study.
+
+    Args:
+        count: How many seeds.
+        outputs: Output activations.
+        scale: Name of a scale of the autoencoder.
+
+    Returns:
+        A list of `Job`, one seed of everything after the other.
+    """
+    return [
+        Job(
+            output,
+            optimizer,
+            seed,
+            {"output_activation": output},
+            (*RECORDS, "activations"),
+            scale,
+        )
+        for seed in range(count)
+        for output in outputs
+        for optimizer in _compared()
+    ]
+
+
+def run(
+    jobs: Sequence[Job], out: str | Path, workers: int = 1, data_dir: str | None = None
+) -> Iterator[tuple[Job, Path]]:
+    """Does the jobs that are not done, side by side.
+
+    Args:
+        jobs: Jobs.
+        out: Directory of the study.
+        workers: How many processes; each takes one core.
+        data_dir: Where TFDS keeps its datasets; see `nta.data.load`.
+
+    Yields:
+        Each job as it ends, with the directory of its run.
+
+    Raises:
+        nta.RunDirectoryError: If a directory holds something else.
+    """
+    # A forked TensorFlow hangs.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+        futures = {pool.submit(do, job, str(out), data_dir): job for job in jobs}
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def do(job: Job, out: str, data_dir: str | None = None, progress: Callable | None = None) -> Path:
+    """Trains one job and finds its optima; takes up what was interrupted.
+
+    Args:
+        job: A `Job`.
+        out: Directory of the study.
+        data_dir: Where TFDS keeps its datasets.
+        progress: As for `stages.solve`.
+
+    Returns:
+        The directory of its run.
+    """
+    import os
+
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    from reproduce import quiet
+
+    quiet.import_tensorflow()
+    from reproduce.stages import explore, solve, train
+
+    directory = job.directory(out)
+    if (directory / "results" / DONE).is_file():
+        return directory
+    trained = train.train(
+        "autoencoder",
+        job.scale,
+        optimizers=[job.optimizer],
+        seeds=[job.seed],
+        out=directory.parent,
+        epochs=job.epochs,
+        protocols=job.records,
+        layers=LAYERS,
+        options=job.options,
+        data_dir=data_dir,
+    )
+    for _ in trained:
+        pass
+    if "activations" in job.records:
+        explore.explore(directory)
+    solve.solve(
+        directory,
+        progress,
+        checkpoints=20,
+        records=[name for name in job.records if name != "activations"],
+        comparators=("static", "each_round"),
+    )
+    (directory / "results" / DONE).touch()
+    return directory
+
+
+DONE = ".studied"
+
+
+def _compared() -> list[Optimizer]:
+    """RMSProp, Adam and the SGD that trains best, as Figure 4 compares them."""
+    rates = paper.RATES["autoencoder"]
+    return [Optimizer.of(name, rates[name][0]) for name in _SHOWN]
