@@ -102,7 +102,7 @@ def evenly_spaced(values: np.ndarray, positions: int) -> tuple[np.ndarray, np.nd
 
 
 def _is_recorded(run):
-    return run.config["records"].get(tasks.ACTIVATIONS, {}).get("kind") == "activation_rounds"
+    return tasks.ACTIVATIONS in run.records
 
 
 def _scopes(run):

@@ -48,7 +48,7 @@ def losses(run: nta.Run) -> pd.DataFrame:
         classifier: mean over the minibatches, before each step; otherwise NaN) and `status`.
     """
     steps = run.losses
-    classifies = "accuracies" in run.arrays("accuracies")
+    classifies = "accuracies" in run.measured
     return pd.DataFrame(
         {
             "epoch": range(1, len(steps) + 1),

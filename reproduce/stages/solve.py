@@ -59,7 +59,8 @@ def solve(
     chosen = {record: scopes or _scopes(run, record, neurons) for record in solved}
     for record, of_record in chosen.items():  # before hours are spent on the first of them
         for scope in of_record:
-            nta.scopes.check(scope, run.config["records"][record])
+            layer = nta.scopes.parse(scope).layer
+            nta.scopes.check_layer(record, layer, run.records[record].config["layers"])
     problems = [
         (record, scope, comparator)
         for record in solved
@@ -156,16 +157,16 @@ def _merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 def _scopes(run: nta.Run, record: str, neurons: int | None) -> list:
     """The record's layers and, of gradient tensors, the network and some neurons."""
-    config = run.config["records"][record]
+    config = run.records[record].config
     layers = config["layers"]
     if config["form"] == "normal_equations":
         return layers
     if neurons is None:
         metadata = run.config["metadata"]
         neurons = tasks.TASKS[metadata["task"]].scales[metadata["scale"]].neurons
-    sampled = []
+    sampled, reader = [], nta.recorders.taylor_reader(run, record)
     for layer in layers:
-        units = run.records[record].arrays[f"{layer}/kernel"][-1]
+        units = reader.kernel_shape(layer)[-1]
         chosen = nta.sampling.sample_neurons(layer, units, neurons)
         sampled += [(layer, chosen)] if chosen else []
     return [*layers, "network", *sampled]
@@ -188,7 +189,8 @@ def _regret(
     )
     about = {
         "record": record,
-        "reduction": run.config["records"][record]["reduction"],
+        "reduction": run.records[record].config["reduction"],
         "comparator": comparator,
+        "scope": table.pop("scope"),
     }
     return pd.concat([pd.DataFrame(about, index=table.index), table], axis="columns")
