@@ -1,4 +1,4 @@
-"""The two networks of the paper, as plain Keras models.
+"""The networks of the paper, as plain Keras models.
 
 Layers carry the number that the paper gives them (`dense_3`, `conv2d_2`). The weights are a pure
 function of `seed`: every layer draws from a seed of its own, and none from Keras's global state.
@@ -141,6 +141,54 @@ def convnet(
     hidden = factory.dense(dense_units, "relu")(hidden)
     outputs = factory.dense(classes, "linear", last=True)(hidden)
     return keras.Model(inputs, outputs, name="convnet")
+
+
+def deep_network(
+    seed=0,
+    *,
+    depth=110,
+    width=50,
+    input_size=784,
+    use_bias=True,
+    kernel_initializer="glorot_uniform",
+    dtype="float32",
+):
+    """The pathological network of section 2.3: so deep that gradients do not get through it.
+
+    Fully connected, `depth` layers named `dense_1`, `dense_2`, ..., rectifiers on all but the
+    last, trained to reproduce its input. With Glorot's initializer every rectifier layer halves
+    the second moment of its input, so that neither signal nor gradient survives 100 of them.
+
+    Args:
+        seed: A non-negative integer that determines all weights.
+        depth: Number of layers; the paper speaks of more than 100.
+        width: Units of each hidden layer.
+        input_size: Components of the input and of the output.
+        use_bias: Whether the layers have biases, which start at zero.
+        kernel_initializer: As for `autoencoder`.
+        dtype: As for `autoencoder`.
+
+    Returns:
+        A `keras.Model` named `"deep_network"`, from (B, input_size) to (B, input_size).
+
+    Raises:
+        ValueError: If `seed` or one of the sizes is no positive integer.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> len(nta.models.deep_network(depth=101, width=4, input_size=9).layers)
+    102
+    """
+    for name, size in {"depth": depth, "width": width, "input_size": input_size}.items():
+        _check_sizes(name, (size,))
+    factory = _LayerFactory(seed, use_bias, kernel_initializer, dtype)
+    inputs = keras.Input((input_size,), dtype=factory.output_dtype, name="inputs")
+    hidden = inputs
+    for _ in range(depth - 1):
+        hidden = factory.dense(width, "relu")(hidden)
+    outputs = factory.dense(input_size, "linear", last=True)(hidden)
+    return keras.Model(inputs, outputs, name="deep_network")
 
 
 def check_choices(output_activation="linear", kernel_initializer="glorot_uniform", use_bias=True):

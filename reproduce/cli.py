@@ -74,7 +74,12 @@ def _add_train(stages: argparse._SubParsersAction) -> None:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = stage.add_argument
-    add("--task", default="autoencoder", choices=["autoencoder", "convnet"], help="which network")
+    add(
+        "--task",
+        default="autoencoder",
+        choices=["autoencoder", "convnet", "deep_network"],
+        help="which network",
+    )
     add(
         "--scale",
         default="quick",

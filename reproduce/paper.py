@@ -10,6 +10,9 @@ EPOCHS = 100
 RATES = {
     "autoencoder": {"adam": (0.01,), "rmsprop": (0.001,), "sgd": (1.0, 0.1, 0.01)},
     "convnet": {"adam": (0.0002,), "rmsprop": (0.0005,), "sgd": (1.0, 0.1, 0.01)},
+    # The network of more than 100 layers (section 2.3), of which the paper has no numbers: as the
+    # autoencoder.
+    "deep_network": {"sgd": (0.1,), "adam": (0.01,), "rmsprop": (0.001,)},
 }
 
 # The layer of each task whose regret Figure 4 shows, and the layers of neurons of Figure 3.

@@ -48,7 +48,7 @@ class Task:
     """One of the paper's tasks.
 
     Attributes:
-        name: `"autoencoder"` or `"convnet"`.
+        name: `"autoencoder"`, `"convnet"` or `"deep_network"`.
         loss: Name of the loss.
         batch_size: Examples in a minibatch.
         data: Names of the datasets on which it runs.
@@ -78,12 +78,14 @@ class Task:
         }
         if self.name == "convnet":
             return nta.models.convnet(examples.shape[1:], **options)
+        if self.name == "deep_network":
+            return nta.models.deep_network(**options)
         return nta.models.autoencoder(output_activation=protocol.output_activation, **options)
 
     def examples(
         self, dataset: nta.data.Dataset, count: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs and targets: x and x for the autoencoder, x and labels for the convnet."""
+        """Inputs and targets: x and labels for the convnet, x and x for the others."""
         x = dataset.x[:count]
         if self.name == "convnet":
             return x, dataset.y[:count]
@@ -136,8 +138,17 @@ _CONVNET = {
     "paper": Scale(**_CIFAR10, **_ALIKE, points=500, units=10_000),
 }
 
+# Of 110 layers one behind the input, one in the middle and the last two.
+_DEEP = ("dense_2", "dense_55", "dense_109", "dense_110")
+
+_DEEP_NETWORK = {
+    "quick": Scale("sample", 20, _DEEP, (_FIGURES, _DEFINITION)),
+    "paper": Scale("mnist", 100, _DEEP, (_FIGURES, _DEFINITION)),
+}
+
 TASKS = {
     "autoencoder": Task("autoencoder", "mse", 64, ("sample", "mnist"), _AUTOENCODER),
+    "deep_network": Task("deep_network", "mse", 64, ("sample", "mnist"), _DEEP_NETWORK),
     "convnet": Task("convnet", "cross_entropy", 128, ("sample", "mnist", "cifar10"), _CONVNET),
 }
 
