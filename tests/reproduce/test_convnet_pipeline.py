@@ -6,8 +6,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from reproduce import tables
 from reproduce.cli import main
+from reproduce.results.runs import find_runs
 
 _RUN = "rmsprop_0.0005_seed0"
 
@@ -33,7 +33,7 @@ def test_training_keeps_weights_and_accuracy_and_records_come_later(runs):
 
 
 def test_records_added_since_are_known_to_the_readers(runs):
-    records = tables.find_runs(runs)["config"].iloc[0]["records"]
+    records = find_runs(runs)["config"].iloc[0]["records"]
     assert records["figures"]["reduction"] == "batch_mean"
     assert records["definition"]["examples"] == 8
     assert records["activations"]["points"] == 64
@@ -111,8 +111,16 @@ def test_figures_and_saved_copy(runs, tmp_path):
         )
         == 0
     )
-    drawn = {path.name for path in (tmp_path / "drawn").iterdir()}
-    assert {"figure_3_figures.png", "figure_4_figures.png", "figure_6.png"} <= drawn
+    drawn = {path.name for path in (tmp_path / "drawn/paper").iterdir()}
+    assert {"figure_3.png", "figure_4.png", "figure_6.png"} <= drawn
+
+
+def test_a_single_neuron_is_a_scope_like_any_other(runs, tmp_path):
+    root = shutil.copytree(runs, tmp_path / "runs")
+    assert main(["solve", str(root), "--neurons", "1", "--checkpoints", "2"]) == 0
+    scopes = set(pd.read_csv(root / _RUN / "results/regret.csv")["scope"])
+    assert not any("[" in scope for scope in scopes)
+    assert main(["compare", "--runs", str(root)]) == 0
 
 
 @pytest.mark.parametrize(

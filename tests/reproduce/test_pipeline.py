@@ -1,16 +1,20 @@
 """The stages of `python -m reproduce`, from training on real digits to drawn figures."""
 
 import json
+import pathlib
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from reproduce.explore import evenly_spaced
+from reproduce.stages.explore import evenly_spaced
 
 import nta_tf as nta
 from reproduce.cli import main
 
+_REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 _RUNS = ["adam_0.01_seed0", "sgd_0.1_seed0"]
 
 
@@ -57,7 +61,7 @@ def test_saved_copy_is_drawn_like_the_run(runs, tmp_path):
     copied = sorted(p.name for p in (tmp_path / "saved" / _RUNS[0]).rglob("*") if p.is_file())
     assert copied == ["config.json", "exponents.csv", "losses.csv", "regret.csv"]
     arguments = ["figures", "6", "--runs", str(tmp_path / "saved"), "--out", str(tmp_path)]
-    assert main(arguments) == 0 and (tmp_path / "figure_6.png").exists()
+    assert main(arguments) == 0 and (tmp_path / "paper/figure_6.png").exists()
 
 
 def test_explored_tables_hold_the_librarys_measures(runs, tmp_path, capsys):
@@ -65,13 +69,13 @@ def test_explored_tables_hold_the_librarys_measures(runs, tmp_path, capsys):
     assert main(["explore", str(root), "--save", str(tmp_path / "saved")]) == 0
     assert "figures 5 --runs" in capsys.readouterr().out
     run = tmp_path / "saved" / _RUNS[0]
-    found = {path.stem: pd.read_csv(path) for path in (run / "results").iterdir()}
-    assert set(found) == {"losses", "minimum_hamming", "switches", "log_volume", "exploration"}
+    tables = {path.stem: pd.read_csv(path) for path in (run / "results").iterdir()}
+    assert set(tables) == {"losses", "minimum_hamming", "switches", "log_volume", "exploration"}
     layers = [f"dense_{number}" for number in range(1, 6)]
     for scope in ["network", "dense_3"]:
         of = {
             name: table[table["scope"] == scope]
-            for name, table in found.items()
+            for name, table in tables.items()
             if name != "losses"
         }
         layer = None if scope == "network" else scope
@@ -88,9 +92,9 @@ def test_explored_tables_hold_the_librarys_measures(runs, tmp_path, capsys):
         np.testing.assert_allclose(totals["minimum_hamming"], np.nansum(hamming))
         np.testing.assert_allclose(totals["switches"], switches.mean())
         np.testing.assert_allclose(totals["log_volume"], volumes.mean())
-    assert list(dict.fromkeys(found["exploration"]["scope"])) == ["network", *layers]
+    assert list(dict.fromkeys(tables["exploration"]["scope"])) == ["network", *layers]
     assert main(["figures", "5", "--runs", str(tmp_path / "saved"), "--out", str(tmp_path)]) == 0
-    assert (tmp_path / "figure_5.png").exists()
+    assert (tmp_path / "paper/figure_5.png").exists()
 
 
 def test_activations_alone_may_be_recorded(tmp_path, capsys):
@@ -125,18 +129,31 @@ def test_a_run_that_diverged_at_once_has_tables_without_rows(tmp_path, capsys):
 
 def test_figures_and_claims_are_drawn_from_the_tables(runs, tmp_path, capsys):
     assert main(["--runs", str(runs), "--out", str(tmp_path)]) == 0
-    for name in ("figure_4_figures", "figure_4_definition", "figure_6"):
+    for name in ("figure_4", "figure_6"):
         for suffix in (".png", ".pdf"):
-            assert (tmp_path / (name + suffix)).stat().st_size > 5000
+            assert (tmp_path / "paper" / (name + suffix)).stat().st_size > 5000
     claims = pd.read_csv(tmp_path / "claims.csv")
-    assert set(claims["claim"]) == set(range(1, 13))
-    assert "| 9 |" in capsys.readouterr().out
+    assert set(claims["claim"]) >= set(range(1, 13))
+    summary = capsys.readouterr().out.splitlines()
+    assert len(summary) <= 24 and max(map(len, summary[:-1])) <= 80
+
+
+def test_own_runs_are_drawn_beside_themselves(runs, tmp_path, monkeypatch, capsys):
+    root = shutil.copytree(runs, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    assert main(["figures", "6", "--runs", str(root)]) == 0
+    assert (root / "figures/paper/figure_6.png").exists()
+    assert main(["compare", "--runs", str(root)]) == 0
+    assert (root / "figures/claims.csv").exists()
 
 
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
         ("train --optimizers newton", "Optimizers are adam.*'newton'"),
+        ("train --optimizers adam:fast", "positive number.*'adam:fast'"),
+        ("train --set use_bias=maybe", "True or False.*'maybe'"),
+        ("solve {runs} --records nope", "Taylor records.*nope"),
         ("train --protocols mine", "Protocols of this scale are.*mine"),
         ("train --set colour=red", "Open choices of training are.*colour"),
         ("train --layers conv --out {tmp}", "dense_1.*'conv'"),
@@ -157,6 +174,33 @@ def test_errors_are_one_sentence(arguments, sentence, runs, tmp_path, capsys, mo
     message = capsys.readouterr().err
     assert re.search(sentence, message), message
     assert message.startswith("error: ") and "Traceback" not in message
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ("train --epochs 0", "'0' is no whole number from 1 on"),
+        ("train --epochs -3", "'-3' is no whole number from 1 on"),
+        ("train --seeds 1.5", "'1.5' is no whole number from 0 on"),
+        ("solve runs --checkpoints 0", "'0' is no whole number from 1 on"),
+        ("solve runs --neurons -1", "'-1' is no whole number from 0 on"),
+        ("lines run --points 0", "'0' is no whole number from 1 on"),
+        ("figures 4 --sgd fast", "'fast' is no positive learning rate"),
+        ("train --set use_bias", "not OPTION=VALUE"),
+    ],
+)
+def test_options_out_of_range_are_errors_not_defaults(arguments, words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments.split())
+    assert stopped.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_tensorflow_starts_quietly():
+    command = [sys.executable, "-m", "reproduce", "explore", "nowhere"]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=_REPOSITORY)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1 and ended.stderr.startswith("error: ")
 
 
 def _no_network(*_, **__):
