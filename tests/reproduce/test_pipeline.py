@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from reproduce.stages.explore import evenly_spaced
 
 import nta_tf as nta
 from reproduce.cli import main
+from reproduce.stages.explore import evenly_spaced
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 _RUNS = ["adam_0.01_seed0", "sgd_0.1_seed0"]
