@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nta_tf._types import PathLike
+
 _SPLITS = ("train", "test")
 SCALINGS = ("unit", "signed", "standard")
 _PROBE_SECONDS = 10
@@ -53,7 +55,9 @@ _KINDS = {
 }
 
 
-def load(name, split="train", data_dir=None, scaling="unit"):
+def load(
+    name: str, split: str = "train", data_dir: PathLike | None = None, scaling: str = "unit"
+) -> Dataset:
     """Loads a dataset into memory.
 
     The data of the paper's experiments (section 2.4 and appendix A5). Nothing touches the network

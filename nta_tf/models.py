@@ -6,6 +6,7 @@ function of `seed`: every layer draws from a seed of its own, and none from Kera
 
 import operator
 import random
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -14,15 +15,15 @@ OUTPUT_ACTIVATIONS = ("linear", "sigmoid", "relu")
 
 
 def autoencoder(
-    seed=0,
+    seed: int = 0,
     *,
-    widths=(50, 30, 20, 30, 50),
-    input_size=784,
-    output_activation="linear",
-    use_bias=True,
-    kernel_initializer="glorot_uniform",
-    dtype="float32",
-):
+    widths: Sequence[int] = (50, 30, 20, 30, 50),
+    input_size: int = 784,
+    output_activation: str = "linear",
+    use_bias: bool = True,
+    kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+    dtype: str | keras.DTypePolicy = "float32",
+) -> keras.Model:
     """The fully connected autoencoder of the paper.
 
     Dense 784-50-30-20-30-50-784 with rectifiers on all layers but the last (section 2.4 and
@@ -69,19 +70,19 @@ def autoencoder(
 
 
 def convnet(
-    input_shape=(32, 32, 3),
-    seed=0,
+    input_shape: Sequence[int] = (32, 32, 3),
+    seed: int = 0,
     *,
-    classes=10,
-    filters=64,
-    kernel_size=5,
-    padding="same",
-    pool_size=2,
-    dense_units=192,
-    use_bias=True,
-    kernel_initializer="glorot_uniform",
-    dtype="float32",
-):
+    classes: int = 10,
+    filters: int = 64,
+    kernel_size: int = 5,
+    padding: str = "same",
+    pool_size: int = 2,
+    dense_units: int = 192,
+    use_bias: bool = True,
+    kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+    dtype: str | keras.DTypePolicy = "float32",
+) -> keras.Model:
     """The convolutional classifier of the paper.
 
     Three times [Conv2D, ReLU, max-pooling], then a rectifier layer and a linear one that returns
@@ -144,15 +145,15 @@ def convnet(
 
 
 def deep_network(
-    seed=0,
+    seed: int = 0,
     *,
-    depth=110,
-    width=50,
-    input_size=784,
-    use_bias=True,
-    kernel_initializer="glorot_uniform",
-    dtype="float32",
-):
+    depth: int = 110,
+    width: int = 50,
+    input_size: int = 784,
+    use_bias: bool = True,
+    kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+    dtype: str | keras.DTypePolicy = "float32",
+) -> keras.Model:
     """The pathological network of section 2.3: so deep that gradients do not get through it.
 
     Fully connected, `depth` layers named `dense_1`, `dense_2`, ..., rectifiers on all but the
@@ -191,7 +192,11 @@ def deep_network(
     return keras.Model(inputs, outputs, name="deep_network")
 
 
-def check_choices(output_activation="linear", kernel_initializer="glorot_uniform", use_bias=True):
+def check_choices(
+    output_activation: str = "linear",
+    kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+    use_bias: bool = True,
+) -> None:
     """Raises unless these are choices that the networks can be built with.
 
     Args:

@@ -6,8 +6,15 @@ Cumulative loss, regret and exploration all count from the first step, so the ol
 default and the new ones carry the suffix `_keras`.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import keras
 import tensorflow as tf
+
+from nta_tf._types import Config
+
+Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule | Callable[[], float]
 
 
 @keras.saving.register_keras_serializable(package="nta_tf")
@@ -37,13 +44,20 @@ class RMSProp(keras.optimizers.Optimizer):
     (0.9, 0.0, 1e-10)
     """
 
-    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-10, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-10,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.rho = rho
         self.momentum = momentum
         self.epsilon = epsilon
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable]) -> None:
         """Creates the mean squares, at one, and the velocities, at zero.
 
         Args:
@@ -56,7 +70,9 @@ class RMSProp(keras.optimizers.Optimizer):
             variables, ["mean_square", "velocity"], initializer=["ones", "zeros"]
         )
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+    ) -> None:
         """Updates one variable in place.
 
         Args:
@@ -76,7 +92,7 @@ class RMSProp(keras.optimizers.Optimizer):
             grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
         )
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """Returns the arguments from which `from_config` builds the same optimizer."""
         settings = {"rho": self.rho, "momentum": self.momentum, "epsilon": self.epsilon}
         return {**super().get_config(), **settings}
@@ -110,13 +126,20 @@ class Adam(keras.optimizers.Optimizer):
     (0.9, 0.999, 1e-08)
     """
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-8, **kwargs):
+    def __init__(
+        self,
+        learning_rate: Rate = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable]) -> None:
         """Creates momentums and velocities, at zero, and the powers of both decays.
 
         Args:
@@ -140,7 +163,9 @@ class Adam(keras.optimizers.Optimizer):
 
         return self.add_variable((), initializer, dtype=dtype, name=name)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
+    ) -> None:
         """Updates one variable in place.
 
         Args:
@@ -169,7 +194,7 @@ class Adam(keras.optimizers.Optimizer):
         self.assign(self._beta_1_power, self._beta_1_power.value * self.beta_1)
         self.assign(self._beta_2_power, self._beta_2_power.value * self.beta_2)
 
-    def get_config(self):
+    def get_config(self) -> Config:
         """Returns the arguments from which `from_config` builds the same optimizer."""
         settings = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
         return {**super().get_config(), **settings}
@@ -187,7 +212,7 @@ _OPTIMIZERS = {
 }
 
 
-def get(name, learning_rate=None):
+def get(name: str, learning_rate: Rate | None = None) -> keras.optimizers.Optimizer:
     """Returns a new optimizer by its name.
 
     The optimizers of the paper's experiments (section 2.4 and appendix A5).

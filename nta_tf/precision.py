@@ -1,12 +1,15 @@
 """The precision in which training steps compute; variables stay as they are."""
 
 import contextlib
+from collections.abc import Iterator
 
 import keras
 
 
 @contextlib.contextmanager
-def computing_in(model, dtype_policy):
+def computing_in(
+    model: keras.Model, dtype_policy: str | keras.DTypePolicy | None
+) -> Iterator[None]:
     """Traces the calls of a model's layers under another Keras dtype policy.
 
     Policies are read when a layer is called, so a `tf.function` that is traced inside this
@@ -46,7 +49,7 @@ def computing_in(model, dtype_policy):
             layer.dtype_policy = own
 
 
-def check_policy(model, dtype_policy):
+def check_policy(model: keras.Model, dtype_policy: str | keras.DTypePolicy) -> keras.DTypePolicy:
     """The Keras policy of that name, if the model's variables can be trained under it.
 
     Args:

@@ -6,8 +6,13 @@ with its default, and is written into the config of every run.
 
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 
 from nta_tf import data, models, optimizers
+from nta_tf._types import Config
 from nta_tf.recorders import TaylorRounds
 
 # Fields that change the training; the others say how it is recorded and solved.
@@ -63,7 +68,7 @@ class Protocol:
     optimizer_variant: str = "tensorflow_2016"
     dtype_policy: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.optimizer_variant not in _VARIANTS:
             raise ValueError(
                 f"The optimizer variant must be one of {_VARIANTS}. "
@@ -78,7 +83,7 @@ class Protocol:
         self.recorder()  # checks reduction, schedule and dtype
 
     @classmethod
-    def preset(cls, name, **changes):
+    def preset(cls, name: str, **changes: Any) -> "Protocol":
         """A named preset, with some fields changed.
 
         Args:
@@ -106,11 +111,11 @@ class Protocol:
             raise ValueError(f"Protocols are {sorted(PRESETS)}. Received: name={name!r}")
         return dataclasses.replace(PRESETS[name], **changes)
 
-    def training_options(self):
+    def training_options(self) -> Config:
         """The fields that change the training, as a JSON-ready dictionary."""
         return {field: getattr(self, field) for field in _TRAINING}
 
-    def recorder(self, layers=None):
+    def recorder(self, layers: Sequence[str] | None = None) -> TaylorRounds:
         """The recorder of this protocol's Taylor rounds.
 
         Args:
@@ -129,7 +134,7 @@ class Protocol:
             examples=self.examples,
         )
 
-    def optimizer(self, name, learning_rate):
+    def optimizer(self, name: str, learning_rate: float) -> keras.optimizers.Optimizer:
         """The paper's optimizer of that name, in this protocol's variant.
 
         Args:

@@ -41,7 +41,7 @@ def _common(one, other):
     return total
 
 
-def distances(words):
+def distances(words: np.ndarray) -> np.ndarray:
     """Squared Frobenius distances ||A_n - A_k||^2 of all pairs of rows, k < n.
 
     Args:
@@ -68,7 +68,7 @@ def _distances(words, threads):
 
 
 @numba.njit(parallel=True, cache=True)
-def changes(packed):
+def changes(packed: np.ndarray) -> np.ndarray:
     """How many bits of each byte change from a row to the next, summed over rows.
 
     Args:
@@ -119,7 +119,7 @@ def _units_of_byte(column, units):
 
 
 @numba.njit(parallel=True, cache=True)
-def grams(packed):
+def grams(packed: np.ndarray) -> np.ndarray:
     """Integer Gram matrices of all units: on how many points a unit is active in both rows.
 
     Args:

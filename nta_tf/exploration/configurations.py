@@ -1,9 +1,11 @@
 """Activation configurations A_1..A_N, wherever they are: in arrays, packed, or in a run."""
 
 import os
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from nta_tf._types import ArrayLike, Config, PathLike
 from nta_tf.trace import Run, as_run
 
 _BYTES_AT_ONCE = 2**30  # of packed bits; what does not fit is measured in blocks of points
@@ -46,7 +48,13 @@ class Configurations:
     (5, 100, 12)
     """
 
-    def __init__(self, source, layers=None, record="activations", units=None):
+    def __init__(
+        self,
+        source: ArrayLike | Run | PathLike,
+        layers: str | Sequence[str] | None = None,
+        record: str = "activations",
+        units: int | None = None,
+    ) -> None:
         if isinstance(source, (Run, str, os.PathLike)):
             self._source = _Recorded(source, record, layers)
         elif layers is not None:
@@ -61,7 +69,9 @@ class Configurations:
         self.epochs = self._source.epochs
         self.units = sum(self.layers.values())
 
-    def blocks(self, rounds=None, bytes_at_once=_BYTES_AT_ONCE):
+    def blocks(
+        self, rounds: int | None = None, bytes_at_once: int = _BYTES_AT_ONCE
+    ) -> Iterator[np.ndarray]:
         """The packed bits, a block of data points at a time.
 
         Args:
@@ -78,28 +88,36 @@ class Configurations:
             last = min(self.points, first + at_once)
             yield self._source.block(rounds, first, last)
 
-    def unit_bits(self):
+    def unit_bits(self) -> np.ndarray:
         """Which bits of a packed row are units, and not filling: boolean (8 * bytes,)."""
         return np.concatenate(
             [np.arange(-(-units // 8) * 8) < units for units in self.layers.values()]
         )
 
 
-def as_configurations(source, layers=None, record="activations", units=None):
+def as_configurations(
+    source: ArrayLike | Run | PathLike | Configurations,
+    layers: str | Sequence[str] | None = None,
+    record: str = "activations",
+    units: int | None = None,
+) -> Configurations:
     """`Configurations` that can be measured, from what they can be made of."""
-    found = source
-    if not isinstance(source, Configurations):
-        found = Configurations(source, layers, record, units)
-    if found.rounds < 2 or not found.points or not found.units:
+    if isinstance(source, Configurations):
+        configurations = source
+    else:
+        configurations = Configurations(source, layers, record, units)
+    if configurations.rounds < 2 or not configurations.points or not configurations.units:
         raise ValueError(
             "Exploration is measured between configurations: it needs at least two rounds, "
-            f"one data point and one unit. Received: {found.rounds} rounds, {found.points} "
-            f"data points, {found.units} units"
+            f"one data point and one unit. Received: {configurations.rounds} rounds, "
+            f"{configurations.points} data points, {configurations.units} units"
         )
-    return found
+    return configurations
 
 
-def activation_record(run_or_directory, record, layers=None):
+def activation_record(
+    run_or_directory: Run | PathLike, record: str, layers: str | Sequence[str] | None = None
+) -> tuple[Run, Config, list[str]]:
     """A run, the config of its record of activation configurations, and names of layers in it."""
     run = as_run(run_or_directory)
     config = run.config["records"].get(record, {})
@@ -118,7 +136,7 @@ def activation_record(run_or_directory, record, layers=None):
     return run, config, wanted
 
 
-def words(block):
+def words(block: np.ndarray) -> np.ndarray:
     """A block's rounds as rows of 64-bit words, (N, W) uint64; a view where that is possible."""
     rows = block.reshape(len(block), -1)
     if rows.shape[1] % 8 or not rows.flags.c_contiguous:

@@ -5,10 +5,11 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf import losses
+from nta_tf._types import ArrayLike, Structure
 from nta_tf.linearization.linearizer import checked_inputs, linearizer_of
 
 
-def signed_gradient(gradient):
+def signed_gradient(gradient: Structure) -> tf.Tensor | list | tuple | dict:
     """sign(g), coordinatewise: the update of RProp (section 3.2).
 
     Observation 3: if no coordinate of g is zero, sign(g) maximizes ||x||_1 over the x in
@@ -37,7 +38,7 @@ def signed_gradient(gradient):
     return _map(lambda one: tf.sign(_checked(one)), gradient)
 
 
-def rms_normalized_gradient(gradients):
+def rms_normalized_gradient(gradients: Structure) -> tf.Tensor | list | tuple | dict:
     """sum_d g_d / sqrt(sum_d g_d^2), coordinatewise (section 3.2).
 
     This is how RMSProp approximates the signed gradient from a minibatch. It is the signed
@@ -68,7 +69,9 @@ def rms_normalized_gradient(gradients):
     return _map(_rms_normalized, gradients)
 
 
-def example_gradients(model, x, y, loss="mse"):
+def example_gradients(
+    model: keras.Model, x: ArrayLike, y: ArrayLike, loss: str = "mse"
+) -> dict[str, tf.Tensor]:
     """The gradient of the loss of every single example of a minibatch (equation 2).
 
     One backward pass gives the backpropagated errors delta_l of all examples; the gradient

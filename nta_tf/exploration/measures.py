@@ -1,9 +1,18 @@
 """The three measures of exploration of section 3.3, on packed bits (Figure 5)."""
 
+import functools
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import numpy as np
 
+from nta_tf._types import ArrayLike, PathLike
 from nta_tf.exploration import bit_counts
-from nta_tf.exploration.configurations import as_configurations, words
+from nta_tf.exploration.configurations import Configurations, as_configurations, words
+from nta_tf.trace import Run
+
+Measurable: TypeAlias = ArrayLike | Run | PathLike | Configurations
+Layers: TypeAlias = str | Sequence[str] | None
 
 # Singular values below this count as this. The Gram matrix is exact, and its eigenvalues are
 # found to about 1e-15 of the largest, which is at most N D / 4: singular values as small as
@@ -11,7 +20,13 @@ from nta_tf.exploration.configurations import as_configurations, words
 FLOOR = 1e-3
 
 
-def minimum_hamming(configurations, layers=None, *, record="activations", units=None):
+def minimum_hamming(
+    configurations: Measurable,
+    layers: Layers = None,
+    *,
+    record: str = "activations",
+    units: int | None = None,
+) -> np.ndarray:
     """How new each activation configuration is (Figure 5a).
 
     min over k < n of ||A_n - A_k||_F^2, as a fraction of the D M bits.
@@ -49,7 +64,13 @@ def minimum_hamming(configurations, layers=None, *, record="activations", units=
     return smallest
 
 
-def switches(configurations, layers=None, *, record="activations", units=None):
+def switches(
+    configurations: Measurable,
+    layers: Layers = None,
+    *,
+    record: str = "activations",
+    units: int | None = None,
+) -> np.ndarray:
     """How often each data point switches activation states (Figure 5b).
 
     sum over n of ||A_n[d] - A_{n-1}[d]||^2, as a fraction of the (N - 1) M that are possible.
@@ -87,7 +108,14 @@ def switches(configurations, layers=None, *, record="activations", units=None):
     return np.concatenate(counts) / possible
 
 
-def singular_values(configurations, layers=None, *, rounds=50, record="activations", units=None):
+def singular_values(
+    configurations: Measurable,
+    layers: Layers = None,
+    *,
+    rounds: int = 50,
+    record: str = "activations",
+    units: int | None = None,
+) -> np.ndarray:
     """Singular values of each unit's responses, without their time-average (footnote 3).
 
     For unit m the matrix A[:, :, m] of the first rounds, from each of whose columns (data
@@ -119,8 +147,8 @@ def singular_values(configurations, layers=None, *, rounds=50, record="activatio
         raise ValueError(f"rounds must be a whole number of at least 2. Received: {rounds!r}")
     configurations = as_configurations(configurations, layers, record, units)
     rounds = min(rounds, configurations.rounds)
-    grams = sum(bit_counts.grams(block) for block in configurations.blocks(rounds))
-    grams = grams[configurations.unit_bits()]
+    counts = (bit_counts.grams(block) for block in configurations.blocks(rounds))
+    grams = functools.reduce(np.add, counts)[configurations.unit_bits()]
     values = np.empty((len(grams), rounds))
     for unit, gram in enumerate(grams):
         values[unit] = np.linalg.eigvalsh(_centred(gram))[::-1]
@@ -128,15 +156,15 @@ def singular_values(configurations, layers=None, *, rounds=50, record="activatio
 
 
 def log_volume(
-    configurations,
-    layers=None,
+    configurations: Measurable,
+    layers: Layers = None,
     *,
-    rounds=50,
-    values=50,
-    floor=FLOOR,
-    record="activations",
-    units=None,
-):
+    rounds: int = 50,
+    values: int = 50,
+    floor: float = FLOOR,
+    record: str = "activations",
+    units: int | None = None,
+) -> np.ndarray:
     """The logarithm of the volume of configurations that each unit covers (Figure 5c).
 
     The sum of the logarithms of the first singular values of `singular_values`. Those below
@@ -168,15 +196,15 @@ def log_volume(
     >>> nta.exploration.log_volume(bits)
     array([ 13.76,  13.74, -69.07])
     """
-    found = singular_values(configurations, layers, rounds=rounds, record=record, units=units)
-    return volumes(found, values, floor)
+    singular = singular_values(configurations, layers, rounds=rounds, record=record, units=units)
+    return volumes(singular, values, floor)
 
 
-def volumes(found, values=50, floor=FLOOR):
+def volumes(singular: ArrayLike, values: int = 50, floor: float = FLOOR) -> np.ndarray:
     """`log_volume` of singular values that are known already.
 
     Args:
-        found: (M, rounds), of `singular_values`.
+        singular: (M, rounds), of `singular_values`.
         values: How many of them.
         floor: What a singular value counts at least.
 
@@ -194,15 +222,15 @@ def volumes(found, values=50, floor=FLOOR):
     """
     if not floor > 0:
         raise ValueError(f"The floor must be positive. Received: {floor!r}")
-    found = np.asarray(found, np.float64)
-    return np.log(np.maximum(found[:, :values], floor)).sum(axis=1)
+    largest = np.asarray(singular, np.float64)[:, :values]
+    return np.log(np.maximum(largest, floor)).sum(axis=1)
 
 
-def ranks(found, floor=FLOOR):
+def ranks(singular: ArrayLike, floor: float = FLOOR) -> np.ndarray:
     """How many singular values of each unit lie above the floor.
 
     Args:
-        found: (M, rounds), of `singular_values`.
+        singular: (M, rounds), of `singular_values`.
         floor: The floor of `log_volume`.
 
     Returns:
@@ -214,7 +242,7 @@ def ranks(found, floor=FLOOR):
     >>> nta.exploration.ranks([[5.0, 2.0, 0.0]])
     array([2])
     """
-    return (np.asarray(found) > floor).sum(axis=1)
+    return (np.asarray(singular) > floor).sum(axis=1)
 
 
 def _centred(gram):

@@ -5,7 +5,9 @@ what made them. Nothing here imports TensorFlow.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,7 +17,7 @@ _DIRECTORY = "illustrations"
 _STAGES = {"figure": "illustrations", "lines": "lines RUN"}
 
 
-def directory(root):
+def directory(root: str | Path) -> Path:
     """Where the illustrations of a directory of results have their tables.
 
     Args:
@@ -27,7 +29,9 @@ def directory(root):
     return Path(root, _DIRECTORY)
 
 
-def write(out, name, frames, settings):
+def write(
+    out: str | Path, name: str, frames: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]
+) -> list[Path]:
     """Writes the tables of an illustration and what made them.
 
     Args:
@@ -49,7 +53,7 @@ def write(out, name, frames, settings):
     return written
 
 
-def read(root, name, tables):
+def read(root: str | Path, name: str, tables: Sequence[str]) -> tuple:
     """The tables of an illustration and what made them.
 
     Args:
@@ -79,7 +83,7 @@ def read(root, name, tables):
     return settings, *frames
 
 
-def versions(settings):
+def versions(settings: Mapping[str, Any]) -> str:
     """The versions with which an illustration was computed, in one phrase."""
     names = {"tensorflow": "TensorFlow", "keras": "Keras"}
     return ", ".join(
