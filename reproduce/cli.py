@@ -233,6 +233,16 @@ def _add_figures(stages: argparse._SubParsersAction) -> None:
 def _add_compare(stages: argparse._SubParsersAction) -> None:
     stage = stages.add_parser("compare", help="judge the paper's claims")
     stage.add_argument("--details", action="store_true", help="print every verdict, not a summary")
+    stage.add_argument(
+        "--against",
+        metavar="OTHER",
+        help="compare numbers with those of other runs, or of a port's CSV files "
+        "(losses.csv, regret.csv, exploration.csv; see reproduce/results/exchange.py)",
+    )
+    stage.add_argument(
+        "--experiment",
+        help="which experiment is compared with OTHER, such as autoencoder/linear; default: all",
+    )
     _drawing_options(stage)
     stage.set_defaults(stage=commands.compare)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from reproduce import optimizers, paths, quiet
+from reproduce.results.runs import ResultsError, find_runs
 
 
 def train(options: argparse.Namespace) -> None:
@@ -140,10 +141,35 @@ def figures(options: argparse.Namespace) -> None:
 
 
 def compare(options: argparse.Namespace) -> None:
-    """`compare`: one line a claim, and where the rest is."""
+    """`compare`: one line a claim, or a comparison with other results; where the rest is."""
+    if options.against:
+        _compare_against(options)
+        return
     table, written = _judge(options)
     print(table if options.details else _summary(table))
     _list(written)
+
+
+def _compare_against(options: argparse.Namespace) -> None:
+    from reproduce.results import against, exchange
+
+    runs = find_runs(options.runs)
+    if options.experiment:
+        names = runs["task"] + "/" + runs["experiment"]
+        runs = runs[names == options.experiment]
+        if runs.empty:
+            raise ResultsError(
+                f"There is no experiment {options.experiment} in {options.runs}; there are "
+                f"{', '.join(sorted(set(names)))}."
+            )
+    ours, theirs = exchange.of_runs(runs), exchange.read(options.against)
+    table = against.compare(exchange.quantities(ours), exchange.quantities(theirs))
+    print(against.summary(table).to_string(index=False, float_format=lambda value: f"{value:.2g}"))
+    out = _out(options)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "against.csv"
+    table.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
+    _list([path])
 
 
 def everything(options: argparse.Namespace) -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pandas as pd
+from reproduce.evidence import Evidence
+from reproduce.judgements import Judgement
 
 from reproduce import (
     captions,
@@ -14,8 +16,6 @@ from reproduce import (
     tables,
 )
 from reproduce.claims import NEEDS, STATEMENTS
-from reproduce.evidence import Evidence
-from reproduce.judgements import Judgement
 
 COLUMNS = ["claim", "statement", "measured", "verdict", "protocol"]
 

@@ -1,9 +1,9 @@
 """Criteria for the claims about the convnet and its neurons, each with its reason."""
 
 import numpy as np
+from reproduce.judgements import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Judgement
 
 from reproduce import judgements, selection
-from reproduce.judgements import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Judgement
 
 # Figure 4 of the paper begins there, and so do the fits of exponents.
 FIRST_EPOCH = 20

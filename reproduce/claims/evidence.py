@@ -1,9 +1,9 @@
 """The numbers behind each claim, asked of the tables of one record and domain."""
 
 import numpy as np
+from reproduce.judgements import Judgement
 
 from reproduce import convnet_judgements, judgements, selection, style
-from reproduce.judgements import Judgement
 
 _NO_NEURONS = Judgement(judgements.INCONCLUSIVE, "no neurons")
 

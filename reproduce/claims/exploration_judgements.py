@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pandas as pd
-
-from reproduce import judgements
 from reproduce.exploration_curves import MEASURES, interval
 from reproduce.judgements import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Judgement
+
+from reproduce import judgements
 
 # "Far more": the total is at least this many times as large. A log-volume is a logarithm,
 # so there it is a difference, that of this many times as many switching bits: the squares of

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
-
-from reproduce import captions, curves, selection, style, tables
 from reproduce.neuron_curves import neuron_curves
 from reproduce.tables import NoResults
+
+from reproduce import captions, curves, selection, style, tables
 
 _HEIGHT = 2.75  # inches, without the caption
 _PAPER_REGRET, _PAPER_LOSS = (0.0, 8.0), (0.0, 16.0)

@@ -4,10 +4,10 @@ import math
 
 import pandas as pd
 from matplotlib.lines import Line2D
-
-from reproduce import captions, curves, legend, selection, style, tables
 from reproduce.layer_curves import layer_curves
 from reproduce.tables import NoResults
+
+from reproduce import captions, curves, legend, selection, style, tables
 
 _HEIGHT = 2.3  # inches, without the caption
 _LAYER_WIDTH, _LAYERS_HEIGHT = 1.75, 3.33

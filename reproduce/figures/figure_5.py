@@ -3,10 +3,10 @@
 import dataclasses
 
 from matplotlib.ticker import MaxNLocator
-
-from reproduce import captions, curves, exploration_curves, legend, style, tables
 from reproduce.exploration_curves import MEASURES
 from reproduce.tables import NoResults
+
+from reproduce import captions, curves, exploration_curves, legend, style, tables
 
 _ROW_HEIGHT, _LEGEND_HEIGHT, _LINE_HEIGHT = 1.8, 0.35, 0.2  # inches, without the caption
 _TASKS = {"convnet": "Convnet", "autoencoder": "Autoencoder"}  # from top to bottom

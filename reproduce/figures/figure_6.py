@@ -1,9 +1,9 @@
 """Figure 6: training loss of every optimizer."""
 
 from matplotlib.lines import Line2D
+from reproduce.tables import ResultsError
 
 from reproduce import captions, curves, style, tables
-from reproduce.tables import ResultsError
 
 _PANEL_HEIGHT, _ROW_HEIGHT = 2.08, 0.21  # inches, of the panels and of a row of the legend
 _WIDTH = {1: style.NARROW_WIDTH, 2: style.WIDTH}

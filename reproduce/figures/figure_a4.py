@@ -7,9 +7,9 @@ is convex and the other affine, and so decreases without bound. Here they are dr
 import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from reproduce.tables import NoResults
 
 from reproduce import captions, illustration_tables, style, tables
-from reproduce.tables import NoResults
 
 _HEIGHT = {1: 2.05, 2: 3.7}  # inches, without the caption, by rows
 _TASKS = ["convnet", "autoencoder"]

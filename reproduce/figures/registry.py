@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from reproduce.tables import NoResults, ResultsError
+
 from reproduce import (
     figure_1,
     figure_2,
@@ -12,7 +14,6 @@ from reproduce import (
     figure_a4,
     tables,
 )
-from reproduce.tables import NoResults, ResultsError
 
 # A figure's module has `draw(runs, out, ...)`; register it here, with the options it takes.
 FIGURES = {"3": figure_3.draw, "4": figure_4.draw, "5": figure_5.draw, "6": figure_6.draw}
