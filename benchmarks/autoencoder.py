@@ -7,7 +7,6 @@ computed the same numbers. With `--data sample` the shipped digits are repeated 
 so that no download is needed; the arithmetic is that of full MNIST.
 """
 
-import argparse
 import os
 import statistics
 import time
@@ -18,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 import nta_tf as nta
-from benchmarks.timing import machine, median_seconds, show
+from benchmarks import timing
+from benchmarks.timing import median_seconds
 from nta_tf.recorders import Recorder
 
 EXAMPLES, BATCH, RATE = 60_000, 64, 0.01
@@ -89,7 +89,7 @@ def keras_epoch(x, epochs):
     return statistics.median(lengths[2:]), losses[0]
 
 
-def epochs_table(x, epochs):
+def epochs_table(report, x, epochs):
     """model.fit, our epoch, our epoch with exact normal equations at every step."""
     fit, fit_loss = keras_epoch(x, epochs)
     plain, weights, run = our_epoch(x, epochs, [])
@@ -108,7 +108,7 @@ def epochs_table(x, epochs):
             optima[dtype] = nta.regret(run, "dense_3")["taylor_optimum"]
             rows.append({"what": f"{label}, {dtype} products", "seconds an epoch": seconds})
         np.testing.assert_allclose(optima["float32"], optima["float64"], rtol=1e-5)
-    show(
+    report.table(
         "An epoch of 937 steps of 64, Adam 0.01; normal equations at every step",
         rows,
         "seconds an epoch",
@@ -117,7 +117,7 @@ def epochs_table(x, epochs):
     flops = {name: _normal_equation_flops(name) for name in HIDDEN}
     extra = rows[2]["seconds an epoch"] - plain
     total = 937 * sum(flops.values())
-    print(
+    report.note(
         f"symmetric products of layers 2-5: {total / 937e6:.0f} MFLOP a round, "
         f"{total / extra / 1e9:.0f} GFLOP/s over all that recording adds"
     )
@@ -164,7 +164,7 @@ def tape_gradient_tensor(model, name):
     return lambda x: tf.stack([compiled(row) for row in x])
 
 
-def linearize_table(x, repeats, name="dense_3"):
+def linearize_table(report, x, repeats, name="dense_3"):
     """J_l and G_l of one minibatch, by method, against GradientTape's own."""
     model = nta.models.autoencoder(seed=0)
     batch = tf.constant(x[:BATCH])
@@ -184,7 +184,9 @@ def linearize_table(x, repeats, name="dense_3"):
         np.testing.assert_allclose(jacobian(), expected, atol=1e-6)
         seconds = median_seconds(jacobian, repeats)
         rows.append({"what": f"linearize, {method}", "milliseconds": 1e3 * seconds})
-    show(f"J of {name}, minibatch of {BATCH}, 784 outputs", rows, "milliseconds", rows[0]["what"])
+    report.table(
+        f"J of {name}, minibatch of {BATCH}, 784 outputs", rows, "milliseconds", rows[0]["what"]
+    )
     by_tape = tape_gradient_tensor(model, name)
     expected = by_tape(batch).numpy()
 
@@ -202,7 +204,7 @@ def linearize_table(x, repeats, name="dense_3"):
             "milliseconds": 1e3 * median_seconds(gradient_tensor, repeats),
         },
     ]
-    show(
+    report.table(
         f"G of {name}, {BATCH} examples ({expected.nbytes / 2**20:.0f} MiB)",
         rows,
         "milliseconds",
@@ -211,15 +213,15 @@ def linearize_table(x, repeats, name="dense_3"):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = timing.parser(__doc__)
     parser.add_argument("--data", default="sample", choices=["sample", "mnist"])
     parser.add_argument("--epochs", type=int, default=5, help="measured epochs")
     parser.add_argument("--repeats", type=int, default=9, help="measured linearizations")
     options = parser.parse_args()
-    print(machine())
+    report = timing.Report("autoencoder", options.json)
     x = digits(options.data)
-    epochs_table(x, options.epochs)
-    linearize_table(x, options.repeats)
+    epochs_table(report, x, options.epochs)
+    linearize_table(report, x, options.repeats)
 
 
 if __name__ == "__main__":

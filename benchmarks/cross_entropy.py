@@ -14,7 +14,6 @@ the one that `"auto"` chooses; where no setting has arrived by then, the table h
 gap that one of them reached.
 """
 
-import argparse
 import dataclasses
 import math
 import os
@@ -25,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 import nta_tf as nta
-from benchmarks.timing import machine, show
+from benchmarks import timing
 from nta_tf.solvers import SGD, Newton, NewtonCG, RowSpace, minimize, minimize_prefixes
 
 LAYER, BATCH, RATE = "conv2d_2", 128, 0.0005  # the paper's rate, on which it learns at once
@@ -98,7 +97,7 @@ def _sgd(problem, radius, gap, options, limit):
     return timed(problem, radius, dataclasses.replace(solver, max_passes=passes), gap)
 
 
-def gap_table(problem, radius, gap, title, kind, times):
+def gap_table(report, problem, radius, gap, title, kind, times):
     """One row a solver; checks that the certificates agree with one another.
 
     Returns:
@@ -115,14 +114,16 @@ def gap_table(problem, radius, gap, title, kind, times):
     seconds, optimum, setting = best_sgd(problem, radius, gap, patience)
     arrived = optimum.status.solved
     if not arrived:
-        print(f"\nNo SGD arrives at {gap:g} within {patience:.3g} s or {MOST_PASSES} passes.")
+        report.note(
+            f"{title}: no SGD arrives at {gap:g} within {patience:.3g} s or {MOST_PASSES} passes."
+        )
     optima.append(optimum)
     what = "SGD" if arrived else "SGD, stopped"
     rows.append({"what": what, **_columns(optimum), "seconds": seconds, "setting": setting})
     lowest = min(optimum.loss for optimum in optima)
     for optimum in optima:
         assert optimum.loss - optimum.gap <= lowest, "a certificate is wrong"
-    show(f"{title}, relative gap {gap:g}", rows, "seconds", SOLVERS[kind][0].__name__)
+    report.table(f"{title}, relative gap {gap:g}", rows, "seconds", SOLVERS[kind][0].__name__)
     return arrived
 
 
@@ -134,8 +135,8 @@ def _columns(optimum):
     }
 
 
-def prefixes(problem, radius, solver):
-    """Prints the time of ten checkpoints at once, as a regret curve needs them."""
+def prefixes(report, problem, radius, solver):
+    """Notes the time of ten checkpoints at once, as a regret curve needs them."""
     total = problem.linear_map.groups
     groups = np.linspace(total / 10, total, 10).astype(int)
     for _ in range(2):
@@ -143,11 +144,11 @@ def prefixes(problem, radius, solver):
         optima = minimize_prefixes(problem, groups, [radius], solver())
         seconds = time.perf_counter() - start
     worst = max(of[0].gap / of[0].loss for of in optima)
-    print(f"\n10 prefixes: {1e3 * seconds / 10:.1f} ms each, largest relative gap {worst:.1g}")
+    report.note(f"10 prefixes: {1e3 * seconds / 10:.1f} ms each, largest relative gap {worst:.1g}")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = timing.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--neurons", type=int, default=2)
     parser.add_argument("--radius", type=float, default=None, help="default: the trajectory's")
@@ -157,25 +158,27 @@ def main():
         "--patience", type=float, default=50.0, help="how many times as long SGD may take"
     )
     options = parser.parse_args()
-    print(machine())
-    print(f"SGD: learning rates {LEARNING_RATES}, batches {BATCHES}, with and without averaging")
+    report = timing.Report("cross_entropy", options.json)
+    report.note(
+        f"SGD: learning rates {LEARNING_RATES}, batches {BATCHES}, with and without averaging"
+    )
     run = nta.Run.open(options.run) if options.run else record_rounds(options.rounds)
     recorded = nta.taylor_problems.RecordedRounds(run, options.record)
     neurons = nta.taylor_problems.Scope(LAYER, tuple(range(options.neurons)))
     for kind, scope in (("neuron", neurons), ("layer", nta.taylor_problems.Scope(LAYER))):
         for name, (problem, own) in zip(scope.names, recorded.problems(scope)):
             radius = own if options.radius is None else options.radius
-            compare(problem, radius, name, kind, options.patience)
+            compare(report, problem, radius, name, kind, options.patience)
 
 
-def compare(problem, radius, name, kind, times):
+def compare(report, problem, radius, name, kind, times):
     """All tables of one problem."""
     title = f"{name}, {problem.linear_map.groups} groups, radius {radius:.3g}"
     for gap in GAPS:
-        if not gap_table(problem, radius, gap, title, kind, times):
-            print("Smaller gaps are left out: SGD would take longer still.")
+        if not gap_table(report, problem, radius, gap, title, kind, times):
+            report.note(f"{title}: smaller gaps are left out: SGD would take longer still.")
             break
-    prefixes(problem, radius, SOLVERS[kind][0])
+    prefixes(report, problem, radius, SOLVERS[kind][0])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ time to read the same bits once and beside plain NumPy on booleans, with the mem
 takes on top of the packed bits.
 """
 
-import argparse
 import ctypes
 import os
 import pathlib
@@ -22,8 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 import nta_tf as nta
+from benchmarks import timing
 from benchmarks.autoencoder import digits, our_epoch
-from benchmarks.timing import machine, median_seconds, show
+from benchmarks.timing import median_seconds
 from nta_tf.exploration import bit_counts
 from nta_tf.recorders import Rounds, Training
 
@@ -31,7 +31,7 @@ UNITS, VALUES = 180, 50
 IMAGES, BATCH, STEPS = 50_000, 128, 20
 
 
-def autoencoder_table(x, epochs):
+def autoencoder_table(report, x, epochs):
     """An epoch of training, and the same with its activation configuration."""
     plain, weights, _ = our_epoch(x, epochs, [])
     recorder = nta.ActivationRounds(x)
@@ -44,10 +44,10 @@ def autoencoder_table(x, epochs):
         {"what": "with configurations", "seconds an epoch": seconds},
     ]
     title = f"Autoencoder, Adam 0.01; {there.points:,} points x {there.units} units once an epoch"
-    show(title, rows, "seconds an epoch", "nta.train")
+    report.table(title, rows, "seconds an epoch", "nta.train")
 
 
-def convnet_table(repeats):
+def convnet_table(report, repeats):
     """One configuration of the convnet beside an epoch of steps in bfloat16."""
     generator = np.random.default_rng(0)
     x = generator.random((BATCH * STEPS, 32, 32, 3), np.float32)
@@ -79,7 +79,7 @@ def convnet_table(repeats):
     layers = recorder.config()["layers"]
     units = sum(layer["units"] for layer in layers.values())
     title = f"Convnet, {IMAGES // 100} images x {units:,} units once an epoch"
-    show(title, rows, "seconds an epoch", "390 steps")
+    report.table(title, rows, "seconds an epoch", "390 steps")
 
 
 def random_walk(rounds, points, units):
@@ -132,7 +132,7 @@ def added_memory(function):
     return max(0, kib("VmHWM") - before) / 1024
 
 
-def measures_table(rounds, points, repeats, plain):
+def measures_table(report, rounds, points, repeats, plain):
     """Each measure beside one reading of its bits and beside plain NumPy."""
     packed = random_walk(rounds, points, UNITS)
     options = {"units": UNITS}
@@ -169,7 +169,7 @@ def measures_table(rounds, points, repeats, plain):
         memory = added_memory(ours)
         added = "" if memory is None else f"; {memory:.0f} MiB beyond the bits"
         title = f"{name}: {rounds} x {points:,} x {UNITS}, {needed.nbytes / 2**20:.0f} MiB{added}"
-        show(title, rows, "milliseconds", "reading once")
+        report.table(title, rows, "milliseconds", "reading once")
 
 
 def _once(function):
@@ -180,7 +180,7 @@ def _once(function):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = timing.parser(__doc__)
     parser.add_argument("--data", default="sample", choices=["sample", "mnist"])
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--points", type=int, default=60_000)
@@ -188,10 +188,10 @@ def main():
     parser.add_argument("--repeats", type=int, default=9, help="measured calls")
     parser.add_argument("--no-plain", action="store_true", help="leave plain NumPy out")
     options = parser.parse_args()
-    print(machine())
-    autoencoder_table(digits(options.data), options.epochs)
-    convnet_table(options.repeats)
-    measures_table(options.rounds, options.points, options.repeats, not options.no_plain)
+    report = timing.Report("exploration", options.json)
+    autoencoder_table(report, digits(options.data), options.epochs)
+    convnet_table(report, options.repeats)
+    measures_table(report, options.rounds, options.points, options.repeats, not options.no_plain)
 
 
 if __name__ == "__main__":

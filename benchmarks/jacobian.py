@@ -10,7 +10,6 @@ the Keras weights. Install the others into another environment than this project
     python -m venv other && other/bin/pip install -e . torch jax
 """
 
-import argparse
 import importlib.util
 import os
 
@@ -21,7 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 import nta_tf as nta
-from benchmarks.timing import machine, median_seconds, show
+from benchmarks import timing
+from benchmarks.timing import median_seconds
 
 OURS = "linearize, auto"
 
@@ -224,7 +224,7 @@ def rows_of(what, ours, others, repeats):
         repeats: Measured calls.
 
     Returns:
-        Rows for `benchmarks.timing.show`.
+        Rows for `benchmarks.timing.Report.table`.
     """
     expected = ours()
     rows = [{"what": OURS, "milliseconds": 1e3 * median_seconds(ours, repeats)}]
@@ -257,7 +257,7 @@ def contenders(model, x, name):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = timing.parser(__doc__)
     parser.add_argument("--repeats", type=int, default=5, help="measured calls a row")
     parser.add_argument(
         "--skip-tape-tensors",
@@ -265,7 +265,7 @@ def main():
         help="leave out GradientTape's G, which takes seconds to minutes",
     )
     options = parser.parse_args()
-    print(machine())
+    report = timing.Report("jacobian", options.json)
     for model, x, name in problems():
         others = contenders(model, x, name)
 
@@ -277,10 +277,10 @@ def main():
 
         title = f"{model.name}, {name}, {len(x)} examples"
         rows = rows_of("jacobian", jacobian, others, options.repeats)
-        show(f"J of the {title}", rows, "milliseconds", OURS)
+        report.table(f"J of the {title}", rows, "milliseconds", OURS)
         others = others[1:] if options.skip_tape_tensors else others
         rows = rows_of("gradient_tensor", tensor, others, options.repeats)
-        show(f"G of the {title}", rows, "milliseconds", OURS)
+        report.table(f"G of the {title}", rows, "milliseconds", OURS)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
 """What the benchmark scripts share: medians, and tables whose last column is a ratio."""
 
+import argparse
+import datetime
+import json
+import math
 import os
+import pathlib
 import platform
 import statistics
 import time
@@ -28,29 +33,114 @@ def _seconds(function):
     return time.perf_counter() - start
 
 
-def show(title, rows, seconds, reference):
-    """Prints a table of timings with the ratio to a reference row as its last column.
+class Report:
+    """The tables and remarks of a benchmark: printed as they come, and written as JSON.
+
+    `docs/speed.md` is made from the files in `benchmarks/results`.
 
     Args:
-        title: What was measured.
-        rows: List of dictionaries, each with a `what` and a column of seconds.
-        seconds: Name of that column.
-        reference: The `what` of the row to which the others are compared.
+        name: Name of the benchmark, and of its file.
+        out: Directory to write to, or None to print only.
     """
-    table = pd.DataFrame(rows)
-    base = table.loc[table["what"] == reference, seconds].iloc[0]
-    table[f"ratio to {reference}"] = table[seconds] / base
-    print(f"\n{title}")
-    print(table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+
+    def __init__(self, name, out=None):
+        self._path = out and pathlib.Path(out, f"{name}.json")
+        self._content = {
+            "benchmark": name,
+            "date": datetime.date.today().isoformat(),
+            "machine": describe_machine(),
+            "tables": [],
+            "notes": [],
+        }
+        print(", ".join(f"{key} {value}" for key, value in self._content["machine"].items()))
+
+    def table(self, title, rows, time, reference):
+        """Adds a table of timings, with the ratio to a reference row as its last column.
+
+        Args:
+            title: What was measured.
+            rows: List of dictionaries, each with a `what` and a column of times.
+            time: Name of that column, which has the unit in it.
+            reference: The `what` of the row to which the others are compared.
+        """
+        table = pd.DataFrame(rows)
+        base = table.loc[table["what"] == reference, time].iloc[0]
+        shown = table.assign(**{f"ratio to {reference}": table[time] / base})
+        print(f"\n{title}")
+        print(shown.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+        kept = [
+            {key: _plain(value) for key, value in row.items() if not _is_missing(value)}
+            for row in rows
+        ]
+        entry = {"title": title, "time": time, "reference": reference, "rows": kept}
+        self._content["tables"].append(entry)
+        self._write()
+
+    def note(self, text):
+        """Adds a sentence about what was measured."""
+        print(text)
+        self._content["notes"].append(text)
+        self._write()
+
+    def _write(self):
+        # After every table, so that a benchmark that is stopped leaves what it measured.
+        if self._path:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(json.dumps(self._content, indent=1) + "\n")
 
 
-def machine():
-    """One line that says where the numbers were measured."""
+def parser(description):
+    """Command line options that every benchmark takes.
+
+    Args:
+        description: Docstring of the script, of which the first line is shown.
+
+    Returns:
+        An `argparse.ArgumentParser` with `--json`.
+    """
+    made = argparse.ArgumentParser(description=description.splitlines()[0])
+    made.add_argument(
+        "--json",
+        metavar="DIR",
+        help="also write the numbers there; benchmarks/results is committed",
+    )
+    return made
+
+
+def describe_machine():
+    """Where numbers are measured.
+
+    Returns:
+        A dictionary: `cores`, `processor`, `devices`, `TensorFlow`, `Keras`, `Python`.
+    """
     import keras
     import tensorflow as tf
 
     devices = [device.device_type for device in tf.config.list_physical_devices()]
-    return (
-        f"{os.cpu_count()} cores, {platform.machine()}, devices {devices}, TensorFlow "
-        f"{tf.__version__}, Keras {keras.__version__}"
-    )
+    return {
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "devices": "+".join(devices),
+        "TensorFlow": tf.__version__,
+        "Keras": keras.__version__,
+        "Python": platform.python_version(),
+    }
+
+
+def _processor():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _plain(value):
+    """A NumPy number as JSON has it, to six digits."""
+    value = value.item() if hasattr(value, "item") else value
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _is_missing(value):
+    return isinstance(value, float) and math.isnan(value)

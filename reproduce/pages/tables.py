@@ -1,0 +1,45 @@
+"""All tables, and writing them into the pages."""
+
+from pathlib import Path
+
+from reproduce.pages import (  # noqa: F401 - importing registers their tables
+    autoencoder,
+    blocks,
+    certificates,
+    convnet,
+    exploration,
+    readings,
+    speed,
+)
+from reproduce.pages.registry import TABLES, Results
+
+
+def filled(path: Path, results: Results) -> str:
+    """A page as it should be.
+
+    Args:
+        path: The page.
+        results: What its tables are made from.
+
+    Returns:
+        Its text.
+    """
+    return blocks.fill(path.read_text(), TABLES, results)
+
+
+def write() -> list[Path]:
+    """Fills the tables of all pages.
+
+    Returns:
+        The pages that changed.
+
+    Raises:
+        ResultsError: If a page asks for a table that is not there, or results are missing.
+    """
+    results, changed = Results(), []
+    for path in blocks.pages():
+        text = filled(path, results)
+        if text != path.read_text():
+            path.write_text(text)
+            changed.append(path)
+    return changed
