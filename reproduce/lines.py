@@ -12,7 +12,6 @@ import pandas as pd
 import tensorflow as tf
 
 import nta_tf as nta
-from nta_tf.linearization.opened import OpenedModel
 from reproduce import illustration_tables
 from reproduce.record import prepare
 
@@ -219,10 +218,7 @@ def _loss_at(model, x, y, loss, direction, position):
         layer.kernel.path: layer.kernel + position * direction[name]
         for name, layer in _layers(model).items()
     }
-    outputs = OpenedModel(model).run(
-        tf.constant(x), lambda call, args, kwargs: call.layer(*args, **kwargs), weights
-    )
-    return _mean_loss(outputs, y, loss)
+    return _mean_loss(nta.linearization.outputs_at(model, x, weights), y, loss)
 
 
 def _loss_and_gradients(model, x, y, loss):

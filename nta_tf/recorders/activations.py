@@ -8,7 +8,7 @@ import tensorflow as tf
 from nta_tf import provenance, schedules
 from nta_tf.exploration.rectifiers import Rectifiers
 from nta_tf.exploration.unit_names import chosen_units, draw
-from nta_tf.linearization.linearizer import checked_inputs
+from nta_tf.linearization.inputs import checked_inputs
 from nta_tf.recorders.base import ArraySpecification, ScheduledRecorder, padded
 
 _VALUES_AT_ONCE = 2**23  # of the widest call of the network; 32 MiB of float32

@@ -2,7 +2,12 @@
 
 import tensorflow as tf
 
-from nta_tf.linearization import chain as chains
+from nta_tf.linearization.chain import (
+    backpropagate,
+    collapsed_jacobian,
+    gram_matrices,
+    jacobian,
+)
 
 
 class LinearizedRounds:
@@ -23,7 +28,7 @@ class LinearizedRounds:
         self._bias = bias
         self._lowest = lowest
         self._grams = None
-        self._back = chains.backpropagate(evaluation, self._errors)
+        self._back = backpropagate(evaluation, self._errors)
 
     def x(self, layer):
         """x_{l-1}, (R, B, p_{l-1}), with a constant 1 behind it if the bias is a weight."""
@@ -44,7 +49,7 @@ class LinearizedRounds:
     def gram(self, layer):
         """S_l = J_l^T J_l, (R, B, p_l, p_l)."""
         if self._grams is None:
-            self._grams = chains.gram_matrices(self._evaluation, self._lowest)
+            self._grams = gram_matrices(self._evaluation, self._lowest)
         return self._grams[layer]
 
     def backpropagated(self, layer):
@@ -75,13 +80,13 @@ class LinearizedRounds:
         if self._evaluation.slopes[-1] is None:
             last = self._evaluation.kernels[-1]
             return (
-                chains.collapsed_jacobian(self._evaluation, layer),
+                collapsed_jacobian(self._evaluation, layer),
                 tf.matmul(last, last, transpose_b=True) / outputs,
                 tf.linalg.matvec(last, mean_errors) / outputs,
             )
         identity = tf.eye(outputs, dtype=mean_errors.dtype) / outputs
         return (
-            chains.jacobian(self._evaluation, layer),
+            jacobian(self._evaluation, layer),
             tf.broadcast_to(identity, tf.stack([tf.shape(mean_errors)[0], outputs, outputs])),
             mean_errors / outputs,
         )

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from nta_tf.linearization import chain as chains
+from nta_tf.linearization.chain import DenseChain, find_chain
 from nta_tf.linearization.taps import TappedModel
 from nta_tf.recorders import normal_equations as forms
 from nta_tf.recorders.base import ArraySpecification, Rounds, ScheduledRecorder, padded
@@ -196,10 +196,10 @@ class NormalEquationRounds(ScheduledRecorder):
         return array in self._forms[layer].by_round
 
 
-def dense_chain_of(model):
+def dense_chain_of(model) -> DenseChain | None:
     """The chain of Dense layers that a model is, or None if it is anything else."""
     try:
-        return chains.find_chain(TappedModel(model))
+        return find_chain(TappedModel(model))
     except (ValueError, NotImplementedError):  # layers that cannot be tapped
         return None
 
