@@ -265,8 +265,9 @@ def gram_matrices(evaluation: Evaluation, lowest: int = 0) -> list[tf.Tensor | N
             gram = _output_gram(kernel, slopes[-1])
         else:
             gram = _congruence(kernel, gram)
-        if slopes[k] is not None:
-            gram *= slopes[k][..., :, tf.newaxis] * slopes[k][..., tf.newaxis, :]
+        slope = slopes[k]
+        if slope is not None:
+            gram *= slope[..., :, tf.newaxis] * slope[..., tf.newaxis, :]
         grams[k] = gram = _with_batch(gram, evaluation)
     return grams
 
