@@ -155,7 +155,7 @@ def _check_mean(model, x, y, loss):
     with tf.GradientTape() as tape:
         outputs = tf.reshape(model(x, training=False), (EXAMPLES, -1))
         mean = tf.reduce_mean(nta.losses.get(loss)(outputs, y))
-    layers = nta.linearize(model, x)._linearizer.tapped.taps
+    layers = nta.linearize(model, x)._engine.taps
     expected = {}
     for name, tap in layers.items():
         expected[f"{name}/kernel"] = tap.layer.kernel

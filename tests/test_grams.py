@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from nta_tf import grams
 from nta_tf.linearization import rules
+from nta_tf.linearization.rules import base
 from tests.reference import layer_network as reference
 
 EXAMPLES, COMPONENTS = 4, 3
@@ -15,7 +16,7 @@ EXAMPLES, COMPONENTS = 4, 3
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of two neurons, of one example, and of a few columns and rows."""
-    monkeypatch.setattr(rules, "_BLOCK_BYTES", 8 * EXAMPLES * COMPONENTS * 30)
+    monkeypatch.setattr(base, "_BLOCK_BYTES", 8 * EXAMPLES * COMPONENTS * 30)
     monkeypatch.setattr(grams, "_WIDTH", 7)
     monkeypatch.setattr(grams, "_TILE", 5)
 

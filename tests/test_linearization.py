@@ -1,11 +1,15 @@
 """nta.linearize against the NumPy reference, and the identities of the paper."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import nta_tf as nta
+from nta_tf.linearization import rules
+from nta_tf.linearization.engines import ChainEngine, TapeEngine, engine_of
 from tests.networks import CHAINS, dense_chain, reference_of
 from tests.reference.dense_network import mean_squared_error
 
@@ -334,3 +338,42 @@ class TestWrongInput:
     def test_not_a_graph(self):
         with pytest.raises(ValueError, match="graph of layers"):
             nta.linearize(keras.Sequential([keras.layers.Dense(3)]), np.ones((2, 4)))
+
+
+def test_engines_are_chosen_by_model_and_method(seed):
+    chain = dense_chain((4, 5, 3), ("relu", "linear"), seed=seed)
+    x = np.ones((2, 4))
+    one_layer = nta.linearize(chain, x, layers="dense_2")
+    assert type(engine_of(chain, ["dense_2"], "auto")) is ChainEngine
+    assert type(engine_of(chain, None, "pfor")) is TapeEngine
+    assert engine_of(chain, None, "auto") is engine_of(chain, None, "auto")
+    assert one_layer.layers == ["dense_2"]
+
+
+def test_repr_says_what_it_is(seed):
+    lin = nta.linearize(dense_chain((4, 5, 3), ("relu", "linear"), seed=seed), np.ones((2, 4)))
+    assert re.fullmatch(
+        r"<Linearization of '\w+' on 2 examples, per_example, by ChainEngine; "
+        r"kernels: dense_1 \(4, 5\), dense_2 \(5, 3\)>",
+        repr(lin),
+    )
+
+
+def test_outputs_at_other_weights(seed):
+    model = dense_chain((4, 5, 3), ("relu", "linear"), seed=seed)
+    x = np.random.default_rng(seed).normal(size=(2, 4))
+    before, kernel = model.get_weights(), model.get_layer("dense_2").kernel
+    outputs = nta.linearization.outputs_at(model, x, {kernel.path: 2 * kernel.numpy()})
+    for weights, kept in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(weights, kept)
+    kernel.assign(2 * kernel.numpy())
+    np.testing.assert_allclose(outputs, model(x), atol=1e-12)
+    with pytest.raises(ValueError, match=r"variable.path.*Received: \['nothing/kernel'\]"):
+        nta.linearization.outputs_at(model, x, {"nothing/kernel": before[0]})
+
+
+def test_rules_are_registered_for_classes_of_layers():
+    with pytest.raises(TypeError, match="class of layers. Received.*Dense name="):
+        rules.register(keras.layers.Dense(3), rules.DenseRule())
+    with pytest.raises(TypeError, match="sub-class of nta.linearization.rules.Rule. Received"):
+        rules.register(keras.layers.Dense, rules.DenseRule)

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from nta_tf import losses
 from nta_tf._types import ArrayLike, Structure
-from nta_tf.linearization.linearizer import checked_inputs, linearizer_of
+from nta_tf.linearization.engines import engine_of
+from nta_tf.linearization.inputs import checked_inputs
 
 
 def signed_gradient(gradient: Structure) -> tf.Tensor | list | tuple | dict:
@@ -104,7 +105,7 @@ def example_gradients(
     >>> update["dense_3/kernel"].shape
     TensorShape([30, 20])
     """
-    tapped = linearizer_of(model, None, "auto").tapped
+    tapped = engine_of(model, None, "auto").tapped
     inputs = checked_inputs(tapped, x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         outputs, layer_inputs, preactivations = tapped(inputs, watch=tape.watch)

@@ -4,7 +4,7 @@ What `nta.linearize` does with the layers of a model (a test holds this table to
 
 | layer                                                            | its kernel            |
 |------------------------------------------------------------------|-----------------------|
-| Dense, Conv2D                                                    | has J_l and G_l       |
+| Conv2D, Dense                                                    | has J_l and G_l       |
 | Activation, ReLU, LeakyReLU, ELU, Softmax, PReLU, Dropout,       | has none: is          |
 | Flatten, Reshape, Permute, Add, Multiply, Average, Concatenate,  | differentiated        |
 | MaxPooling2D, AveragePooling2D, GlobalAveragePooling2D,          | through, in inference |
@@ -20,11 +20,7 @@ What `nta.linearize` does with the layers of a model (a test holds this table to
 """
 
 from nta_tf.linearization import rules
-from nta_tf.linearization.linearization import (
-    REDUCTIONS,
-    Linearization,
-    linearize,
-    taylor_loss,
-)
+from nta_tf.linearization.api import linearize, outputs_at, taylor_loss
+from nta_tf.linearization.linearization import REDUCTIONS, Linearization
 
-__all__ = ["REDUCTIONS", "Linearization", "linearize", "rules", "taylor_loss"]
+__all__ = ["REDUCTIONS", "Linearization", "linearize", "outputs_at", "rules", "taylor_loss"]

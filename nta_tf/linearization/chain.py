@@ -10,13 +10,20 @@ All functions of `DenseChain` accept leading axes before the batch: with kernels
 weights, at once.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from nta_tf.linearization import rules
+from nta_tf.linearization.rules import DenseRule
+
+if TYPE_CHECKING:
+    from nta_tf.linearization.taps import TappedModel
 
 _ELEMENTWISE = {
     name: getattr(keras.activations, name)
@@ -42,10 +49,10 @@ class Evaluation:
         outputs: f, (..., B, p_L).
     """
 
-    layer_inputs: list
-    preactivations: list
-    slopes: list
-    kernels: list
+    layer_inputs: list[tf.Tensor]
+    preactivations: list[tf.Tensor]
+    slopes: list[tf.Tensor | None]
+    kernels: list[tf.Tensor]
     outputs: tf.Tensor
 
 
@@ -58,20 +65,20 @@ class DenseChain:
         activations: For each layer the function s_l, or None for the identity.
     """
 
-    layers: tuple
-    activations: tuple
+    layers: tuple[keras.layers.Dense, ...]
+    activations: tuple[Callable[[tf.Tensor], tf.Tensor] | None, ...]
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """Names of the layers."""
         return [layer.name for layer in self.layers]
 
     @property
-    def width(self):
+    def width(self) -> int:
         """p_0, the width of the first layer's input."""
         return self.layers[0].kernel.shape[0]
 
-    def weights(self):
+    def weights(self) -> tuple[list[tf.Tensor], list[tf.Tensor | None]]:
         """The layers' own kernels and biases, as two lists of tensors."""
         kernels = [tf.convert_to_tensor(layer.kernel.value) for layer in self.layers]
         biases = [
@@ -80,7 +87,12 @@ class DenseChain:
         ]
         return kernels, biases
 
-    def evaluate(self, inputs, kernels, biases):
+    def evaluate(
+        self,
+        inputs: tf.Tensor,
+        kernels: Sequence[tf.Tensor],
+        biases: Sequence[tf.Tensor | None],
+    ) -> Evaluation:
         """Forward pass: layer inputs, slopes and outputs at the given weights.
 
         Args:
@@ -103,7 +115,7 @@ class DenseChain:
         return Evaluation(layer_inputs, preactivations, slopes, list(kernels), inputs)
 
 
-def find_chain(tapped):
+def find_chain(tapped: TappedModel) -> DenseChain | None:
     """The `DenseChain` of a tapped model, or None if it is not one.
 
     Args:
@@ -115,7 +127,9 @@ def find_chain(tapped):
         units lie between them.
         What comes before the first Dense layer may be anything without weights.
     """
-    layers, activations, current = [], [], None
+    layers: list[keras.layers.Dense] = []
+    activations: list[list] = []
+    current = None
     for call in tapped.calls:
         name = tapped.name_at(call)
         tap = tapped.taps.get(name)
@@ -126,7 +140,7 @@ def find_chain(tapped):
         if len(call.inputs) != 1 or (layers and call.inputs[0] is not current):
             return None
         if tap is not None:
-            if name != tap.layer.name or type(tap.rule) is not rules.DenseRule:
+            if name != tap.layer.name or type(tap.rule) is not DenseRule:
                 return None
             if len(tap.preactivation.shape) != 2:
                 return None
@@ -142,7 +156,7 @@ def find_chain(tapped):
     return DenseChain(tuple(layers), tuple(map(_compose, activations)))
 
 
-def jacobian(evaluation, layer):
+def jacobian(evaluation: Evaluation, layer: int) -> tf.Tensor:
     """J_l^L of every example, multiplied from the side that takes fewer operations.
 
     Args:
@@ -168,7 +182,7 @@ def jacobian(evaluation, layer):
     return _with_batch(rows, evaluation)
 
 
-def collapsed_jacobian(evaluation, layer):
+def collapsed_jacobian(evaluation: Evaluation, layer: int) -> tf.Tensor:
     """Jacobian of the last hidden layer x_{L-1} with respect to a_l.
 
     With a linear output, J_l^L = W_L^T times this matrix, so the p_L output components
@@ -185,7 +199,9 @@ def collapsed_jacobian(evaluation, layer):
     return _with_batch(columns, evaluation)
 
 
-def directional_derivative(evaluation, changes):
+def directional_derivative(
+    evaluation: Evaluation, changes: Sequence[tf.Tensor | None]
+) -> tf.Tensor:
     """sum_l <G_l, V_l - W_l>, the change of the Taylor approximation, without any G.
 
     Args:
@@ -207,7 +223,7 @@ def directional_derivative(evaluation, changes):
     return tf.zeros_like(evaluation.outputs) if change is None else change
 
 
-def backpropagate(evaluation, errors):
+def backpropagate(evaluation: Evaluation, errors: tf.Tensor) -> list[tf.Tensor]:
     """J_l^T r for every layer: plain backpropagation of one vector an example.
 
     Args:
@@ -226,8 +242,8 @@ def backpropagate(evaluation, errors):
     return backpropagated[::-1]
 
 
-def gram_matrices(evaluation, lowest=0):
-    """S_l = J_l^T J_l of every hidden layer from one backward sweep (DESIGN section 2).
+def gram_matrices(evaluation: Evaluation, lowest: int = 0) -> list[tf.Tensor | None]:
+    """S_l = J_l^T J_l of every hidden layer from one backward sweep.
 
     S_l = D_l W_{l+1} S_{l+1} W_{l+1}^T D_l, starting from the identity at the outputs;
     the first step collapses the p_L outputs to the width of the last hidden layer. The
@@ -242,15 +258,16 @@ def gram_matrices(evaluation, lowest=0):
         `lowest`.
     """
     kernels, slopes = evaluation.kernels, evaluation.slopes
-    grams = [None] * (len(kernels) - 1)
+    grams: list[Any] = [None] * (len(kernels) - 1)
     for k in range(len(kernels) - 2, lowest - 1, -1):
         kernel = kernels[k + 1]
         if k == len(kernels) - 2:
             gram = _output_gram(kernel, slopes[-1])
         else:
             gram = _congruence(kernel, gram)
-        if slopes[k] is not None:
-            gram *= slopes[k][..., :, tf.newaxis] * slopes[k][..., tf.newaxis, :]
+        slope = slopes[k]
+        if slope is not None:
+            gram *= slope[..., :, tf.newaxis] * slope[..., tf.newaxis, :]
         grams[k] = gram = _with_batch(gram, evaluation)
     return grams
 

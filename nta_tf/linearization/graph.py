@@ -6,7 +6,11 @@ call by call, with something else in the place of a layer; the user's model is l
 was. A nested model is written down as the calls inside it.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -23,14 +27,14 @@ class LayerCall:
         output: What came out, symbolic.
     """
 
-    layer: object
+    layer: Any
     path: str
     args: tuple
-    kwargs: dict
-    output: object
+    kwargs: dict[str, Any]
+    output: Any
 
     @property
-    def inputs(self):
+    def inputs(self) -> tuple[keras.KerasTensor, ...]:
         """The symbolic tensors among the arguments."""
         return _tensors((self.args, self.kwargs))
 
@@ -51,7 +55,7 @@ class Graph:
             layer in training mode.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         if not isinstance(model, keras.Model) or not is_graph(model):
             raise ValueError(
                 "The model must be a keras.Model that is a graph of layers (functional, or "
@@ -63,14 +67,14 @@ class Graph:
                 "The model must have one output. "
                 f"Received: {model.name!r} with {len(model.outputs)} outputs"
             )
-        self.calls = []
+        self.calls: list[LayerCall] = []
         # Symbolic tensors of nested models, by id, and the tensors that stand for them. The
         # clones keep all symbolic tensors alive, so that ids stay unique.
-        self._aliases = {}
-        self._clones = []
+        self._aliases: dict[int, Any] = {}
+        self._clones: list[keras.Model] = []
         self.inputs, (self.output,) = self._walk(model, prefix="")
 
-    def run(self, inputs, evaluate):
+    def run(self, inputs: list, evaluate: Callable[[LayerCall, Any, Any], Any]) -> Any:
         """Runs the calls on tensors.
 
         Args:
@@ -144,7 +148,7 @@ class Graph:
         return dataclasses.replace(call, args=args, kwargs=kwargs)
 
 
-def is_graph(model):
+def is_graph(model: keras.Model) -> bool:
     """Whether calling the model runs its graph of layers and nothing else."""
     if not getattr(model, "inputs", None):
         return False

@@ -14,9 +14,15 @@ All functions take an optional `weights`, at which the network is evaluated inst
 live variables (see `TappedModel.__call__`), and can be used inside a `tf.function`.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 import tensorflow as tf
+
+from nta_tf.linearization.opened import Weights
+from nta_tf.linearization.taps import TappedModel
 
 METHODS = ("auto", "per_output", "pfor")
 
@@ -31,13 +37,18 @@ _ELEMENTS_AT_ONCE = 2**26
 _ZERO = tf.UnconnectedGradients.ZERO
 
 
-def check_method(method):
+def check_method(method: str) -> None:
     """Raises unless the method is one of `METHODS`."""
     if method not in METHODS:
         raise ValueError(f"The method must be one of {METHODS}. Received: method={method!r}")
 
 
-def per_output(tapped, inputs, names, weights=None):
+def per_output(
+    tapped: TappedModel,
+    inputs: tf.Tensor | Sequence[tf.Tensor],
+    names: Sequence[str],
+    weights: Weights | None = None,
+) -> dict[str, tf.Tensor]:
     """J_l^L with one backward pass for each output component (appendix A5).
 
     Args:
@@ -60,7 +71,12 @@ def per_output(tapped, inputs, names, weights=None):
     return {name: tf.einsum("kb...->bk...", row) for name, row in rows.items()}
 
 
-def pfor(tapped, inputs, names, weights=None):
+def pfor(
+    tapped: TappedModel,
+    inputs: tf.Tensor | Sequence[tf.Tensor],
+    names: Sequence[str],
+    weights: Weights | None = None,
+) -> dict[str, tf.Tensor]:
     """J_l^L by TensorFlow's own `GradientTape.batch_jacobian`, layer by layer.
 
     Args and returns are those of `per_output`.
@@ -74,7 +90,12 @@ def pfor(tapped, inputs, names, weights=None):
     }
 
 
-def sweep(tapped, inputs, names, weights=None):
+def sweep(
+    tapped: TappedModel,
+    inputs: tf.Tensor | Sequence[tf.Tensor],
+    names: Sequence[str],
+    weights: Weights | None = None,
+) -> dict[str, tf.Tensor]:
     """J_l^L of all layers together: they share every backward pass.
 
     Layers whose preactivation is narrower than the output are differentiated forward, one
@@ -95,7 +116,12 @@ def sweep(tapped, inputs, names, weights=None):
     return {name: jacobians[name] for name in names}
 
 
-def mean_gradient_tensors(tapped, inputs, names, weights=None):
+def mean_gradient_tensors(
+    tapped: TappedModel,
+    inputs: tf.Tensor | Sequence[tf.Tensor],
+    names: Sequence[str],
+    weights: Weights | None = None,
+) -> dict[str, tf.Tensor]:
     """Means of G_l over the minibatch, without J or G of any example.
 
     For each output component one backward pass, whose result is summed over the minibatch

@@ -1,18 +1,22 @@
 """Does a layer mix the examples of a minibatch? Then J_l of single examples do not exist."""
 
+from __future__ import annotations
+
 import keras
 import numpy as np
 import tensorflow as tf
 
+from nta_tf.linearization.opened import OpenedModel
 
-def check_examples_apart(tapped, inputs):
+
+def check_examples_apart(tapped: OpenedModel, inputs: list[tf.Tensor]) -> None:
     """Raises if an example's outputs depend on the other examples of the minibatch.
 
     The first example is changed and the network run again: nothing may change for the
     others. This finds what happens on this minibatch, for two forward passes.
 
     Args:
-        tapped: A `TappedModel`.
+        tapped: An `OpenedModel`.
         inputs: List of tensors, one an input, of at least two examples.
 
     Raises:

@@ -4,12 +4,18 @@ Everything that looks inside a network stands on this: taps on preactivations
 (`TappedModel`), and the rectifiers whose bits are activation configurations.
 """
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from nta_tf.linearization.graph import Graph
+from nta_tf.linearization.graph import Graph, LayerCall
+
+Weights = Mapping[str, tf.Tensor] | Sequence[tf.Tensor]
 
 
 class OpenedModel:
@@ -19,6 +25,7 @@ class OpenedModel:
         model: A functional or sequential `keras.Model` with one output.
 
     Attributes:
+        name: Name of the model.
         calls: Every `LayerCall` of the graph, nested models opened, in order.
         inputs: The symbolic inputs.
         output: The symbolic output.
@@ -29,8 +36,9 @@ class OpenedModel:
         ValueError: If the model is no graph of layers, or has several outputs.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         self._graph = Graph(model)
+        self.name = model.name
         self.calls = self._graph.calls
         self.inputs = self._graph.inputs
         self.output = self._graph.output
@@ -40,7 +48,12 @@ class OpenedModel:
         self.input_names = by_key or [symbol.name for symbol in model.inputs]
         self.variables = list(model.weights)
 
-    def run(self, inputs, evaluate, weights=None):
+    def run(
+        self,
+        inputs: tf.Tensor | Sequence[tf.Tensor],
+        evaluate: Callable[[LayerCall, Any, Any], Any],
+        weights: Weights | None = None,
+    ) -> Any:
         """Runs the calls of the graph in inference mode.
 
         Args:
@@ -62,7 +75,7 @@ class OpenedModel:
                 inputs, training=False
             )
 
-    def values(self, inputs):
+    def values(self, inputs: tf.Tensor | Sequence[tf.Tensor]) -> list[tuple[LayerCall, Any]]:
         """What every call of the graph returns, as pairs (LayerCall, output), in order."""
         pairs = []
 
@@ -73,7 +86,7 @@ class OpenedModel:
         self.run(inputs, evaluate)
         return pairs
 
-    def snapshot(self):
+    def snapshot(self) -> list[tf.Tensor]:
         """Copies of all weights as they are now, in the order of `variables`."""
         return [tf.identity(variable.value) for variable in self.variables]
 
@@ -91,9 +104,9 @@ class OpenedModel:
         return [(self.variables[paths.index(path)], value) for path, value in weights.items()]
 
 
-def names_of(calls):
+def names_of(calls: Iterable[LayerCall]) -> list[str]:
     """What each call's layer is called: its name, or its path where two layers share a name."""
-    owners = {}
+    owners: dict[str, set[int]] = {}
     for call in calls:
         owners.setdefault(call.layer.name, set()).add(id(call.layer))
     return [call.layer.name if len(owners[call.layer.name]) == 1 else call.path for call in calls]

@@ -5,14 +5,18 @@ linearise, its preactivation and its activation are computed, with the layer's o
 variables; every other layer is called as it is.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 
 from nta_tf.linearization import rules
-from nta_tf.linearization.opened import OpenedModel, names_of
+from nta_tf.linearization.graph import LayerCall
+from nta_tf.linearization.opened import OpenedModel, Weights, names_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +31,9 @@ class Tap:
     """
 
     layer: keras.layers.Layer
-    rule: object
-    layer_input: object
-    preactivation: object
+    rule: rules.Rule
+    layer_input: keras.KerasTensor
+    preactivation: keras.KerasTensor
 
 
 class TappedModel(OpenedModel):
@@ -42,7 +46,7 @@ class TappedModel(OpenedModel):
     Args:
         model: A functional or sequential `keras.Model` with one output.
         layers: Names of the layers to tap, or None for every layer with a kernel that the
-            support table (`nta.linearization.rules.RULES`) knows.
+            support table (`nta.linearization.rules`) knows.
 
     Attributes:
         taps: `Tap` of each tapped layer by name, from the input to the output.
@@ -53,7 +57,7 @@ class TappedModel(OpenedModel):
         NotImplementedError: If the model has a kernel that no rule knows.
     """
 
-    def __init__(self, model, layers=None):
+    def __init__(self, model: keras.Model, layers: str | Sequence[str] | None = None) -> None:
         super().__init__(model)
         wanted = _wanted_calls(model, self.calls, layers)
         self.taps = {
@@ -65,7 +69,12 @@ class TappedModel(OpenedModel):
             name: _Preactivation(tap.layer, tap.rule) for name, tap in self.taps.items()
         }
 
-    def __call__(self, inputs, weights=None, watch=None):
+    def __call__(
+        self,
+        inputs: tf.Tensor | Sequence[tf.Tensor],
+        weights: Weights | None = None,
+        watch: Callable[[tf.Tensor], None] | None = None,
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """Evaluates the network in inference mode.
 
         Args:
@@ -100,7 +109,7 @@ class TappedModel(OpenedModel):
             outputs = tf.reshape(outputs, (tf.shape(outputs)[0], components))
         return outputs, layer_inputs, preactivations
 
-    def name_at(self, call):
+    def name_at(self, call: LayerCall) -> str | None:
         """Name of the tap at a call of the graph, or None."""
         return self._names.get(id(call))
 

@@ -1,9 +1,13 @@
 """The rectifier units of a Keras model, and which of them are active (Definition 2)."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
-from nta_tf.linearization.opened import OpenedModel, names_of
+from nta_tf.linearization.opened import OpenedModel, Weights, names_of
 
 # Functions with a kink at zero that keep the sign: the output says whether a > 0.
 _FUNCTIONS = (keras.activations.relu, keras.activations.relu6, keras.activations.leaky_relu)
@@ -34,7 +38,7 @@ class Rectifiers(OpenedModel):
             is named is none.
     """
 
-    def __init__(self, model, layers=None):
+    def __init__(self, model: keras.Model, layers: str | Sequence[str] | None = None) -> None:
         super().__init__(model)
         known = _named([call for call in self.calls if _is_rectifier(call.layer)])
         wanted = list(known) if layers is None else [layers] if isinstance(layers, str) else layers
@@ -55,7 +59,9 @@ class Rectifiers(OpenedModel):
                 "layers=[...]."
             )
 
-    def __call__(self, inputs, weights=None):
+    def __call__(
+        self, inputs: tf.Tensor | Sequence[tf.Tensor], weights: Weights | None = None
+    ) -> dict[str, tf.Tensor]:
         """Which units are active.
 
         Args:

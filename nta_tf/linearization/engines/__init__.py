@@ -1,0 +1,15 @@
+"""Engines: what linearizes a model, chosen once for each model.
+
+| engine        | for what                                   | J_l                                 |
+|---------------|--------------------------------------------|-------------------------------------|
+| `ChainEngine` | chains of Dense layers, method `"auto"`    | products of kernels and masks       |
+| `TapeEngine`  | any other graph of layers, and the methods | backward passes to preactivations   |
+|               | `"per_output"` and `"pfor"`                |                                     |
+"""
+
+from nta_tf.linearization.engines.base import Engine, Snapshot
+from nta_tf.linearization.engines.chain import ChainEngine
+from nta_tf.linearization.engines.choice import engine_of
+from nta_tf.linearization.engines.tape import TapeEngine
+
+__all__ = ["ChainEngine", "Engine", "Snapshot", "TapeEngine", "engine_of"]

@@ -1,0 +1,38 @@
+"""What the Jacobian tensor needs to know of each kind of layer: one file a rule.
+
+A rule says how a layer's kernel acts on its input (`linear_map`) and how J_l and x_{l-1}
+make G_l = J_l (x) x_{l-1} (Definition 1). Everything else follows from these two, more slowly
+than a rule may say it itself (see `Rule`).
+
+A sub-class of a supported layer is not supported by itself: it may do anything in `call`. Where
+it only adds to its parent, say so: `rules.register(MyDense, rules.DenseRule())`. For a layer of
+another kind write its rule, a sub-class of `Rule`, and `register` it.
+"""
+
+from nta_tf.linearization.rules.base import Rule
+from nta_tf.linearization.rules.conv2d import Conv2DRule
+from nta_tf.linearization.rules.dense import DenseRule
+from nta_tf.linearization.rules.registry import (
+    RULES,
+    check_layer,
+    check_none_hidden,
+    has_kernel,
+    has_rule,
+    register,
+    rule_of,
+    supported,
+)
+
+__all__ = [
+    "RULES",
+    "Conv2DRule",
+    "DenseRule",
+    "Rule",
+    "check_layer",
+    "check_none_hidden",
+    "has_kernel",
+    "has_rule",
+    "register",
+    "rule_of",
+    "supported",
+]
