@@ -160,6 +160,18 @@ def of_table(table: pd.DataFrame) -> list[Optimizer]:
     return in_order(Optimizer(*row) for row in kinds.itertuples(index=False))
 
 
+def by_task(table: pd.DataFrame) -> list[tuple[str, Optimizer]]:
+    """The optimizers of each task whose rows a table has.
+
+    Args:
+        table: A table with a column `task` and the three `COLUMNS`.
+
+    Returns:
+        A list of pairs (task, `Optimizer`).
+    """
+    return [(task, one) for task, group in table.groupby("task") for one in of_table(group)]
+
+
 def rows(table: pd.DataFrame, optimizer: Optimizer) -> pd.DataFrame:
     """The rows of one optimizer.
 

@@ -32,6 +32,11 @@ EXPLORATION_AXIS = {  # Figure 5(a), (b), (c)
     "switches": (0.0, 0.06),
     "log_volume": (-2000.0, 500.0),
 }
+# Ends of the horizontal axes of Figure 5(b), (c): data points and neurons, sorted.
+EXPLORATION_PLACES = {
+    "convnet": {"switches": 1000, "log_volume": 3000},
+    "autoencoder": {"log_volume": 180},
+}
 TRAINING_LOSS_AXIS = {"convnet": (0.0, 2.5), "autoencoder": (0.0, 0.12)}  # Figure 6
 
 # The measures of section 3.3 in the paper's order: Figure 5(a), (b), (c).

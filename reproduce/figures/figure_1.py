@@ -1,57 +1,62 @@
 """Figure 1: a piecewise-linear function and its shattered gradient."""
 
-import numpy as np
+from collections.abc import Mapping
+from pathlib import Path
 
-from reproduce import illustration_tables, style
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from reproduce.figures import captions, registry, style
+from reproduce.figures.sheets import Sheet
+from reproduce.results import illustrations
 
 _HEIGHT = 3.3  # inches, without the caption
 _GRADIENT = style.LAYERS[1]
 _KINK = {"linestyle": "none", "marker": "o", "markersize": 2.2, "markeredgewidth": 0, "zorder": 3}
 
 
-def draw(root, out):
+def whole(root: Path) -> Sheet:
     """Draws Figure 1.
 
     Args:
         root: A directory of results, whose `illustrations` hold the tables.
-        out: Directory to write to.
 
     Returns:
-        The paths written, `figure_1.png` and `figure_1.pdf`.
+        A `Sheet`.
 
     Raises:
         NoResults: If the tables are missing.
         ResultsError: If they are damaged.
     """
-    return style.save(
-        compose(*illustration_tables.read(root, "figure_1", ["regions"])), out, "figure_1"
-    )
+    return compose(*illustrations.read(root, "figure_1", ["regions"]))
 
 
-def compose(settings, regions):
+@style.styled
+def compose(settings: Mapping, regions: pd.DataFrame) -> Sheet:
     """Figure 1: the function of a network above, its gradient below.
 
     Args:
-        settings: What made the table, as `illustration_tables.read` gives it.
-        regions: Frame of `illustrations.smooth_regions`.
+        settings: What made the table, as `results.illustrations.read` gives it.
+        regions: Frame of `stages.illustrations.smooth_regions`.
 
     Returns:
-        A `matplotlib.figure.Figure`.
+        A `Sheet`.
     """
     figure = style.new_figure(_HEIGHT, style.NARROW_WIDTH)
-    with style.context():
-        upper, lower = figure.subplots(2, 1, sharex=True)
-        _draw_function(upper, regions)
-        _draw_gradient(lower, regions)
-        upper.set_xlim(regions["start"].iloc[0], regions["end"].iloc[-1])
-        upper.tick_params(labelbottom=False)
-        lower.set_xlabel("input $x$")
-        figure.align_ylabels()
-    style.caption(figure, [_phrases(settings, regions)])
-    return figure
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    _draw_function(upper, regions)
+    _draw_gradient(lower, regions)
+    upper.set_xlim(regions["start"].iloc[0], regions["end"].iloc[-1])
+    upper.tick_params(labelbottom=False)
+    lower.set_xlabel("input $x$")
+    figure.align_ylabels()
+    phrases = _phrases(settings, regions)
+    captions.write(figure, phrases)
+    return Sheet(figure, "Figure 1: a piecewise-linear function and its gradient", phrases)
 
 
-def _draw_function(axes, regions):
+def _draw_function(axes: Axes, regions: pd.DataFrame) -> None:
     places = np.append(regions["start"], regions["end"].iloc[-1])
     values = np.append(regions["value_at_start"], regions["value_at_end"].iloc[-1])
     axes.plot(places, values, color=style.BLACK, label="function")
@@ -60,7 +65,7 @@ def _draw_function(axes, regions):
     axes.legend(loc="lower center")
 
 
-def _draw_gradient(axes, regions):
+def _draw_gradient(axes: Axes, regions: pd.DataFrame) -> None:
     gradient = regions["gradient"].to_numpy()
     axes.axhline(0, color=style.GREY, linewidth=0.6, zorder=0.5)
     # Thin where it jumps: a gradient has no values between.
@@ -70,7 +75,7 @@ def _draw_gradient(axes, regions):
     axes.set_ylabel(r"gradient $\nabla f(x)$")
 
 
-def _phrases(settings, regions):
+def _phrases(settings: Mapping, regions: pd.DataFrame) -> list[str]:
     widths = "-".join(map(str, settings["widths"]))
     return [
         f"rectifier network {widths} (dense, biases, float64), seed {settings['seed']}",
@@ -78,5 +83,8 @@ def _phrases(settings, regions):
         f"of Adam {settings['learning_rate']:g}",
         f"{len(regions)} smooth regions, one an activation configuration; kinks located by "
         "bisection, gradients by automatic differentiation",
-        illustration_tables.versions(settings),
+        illustrations.versions(settings),
     ]
+
+
+registry.register(registry.Figure("1", whole))

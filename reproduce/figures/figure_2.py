@@ -1,9 +1,17 @@
 """Figure 2: the Taylor losses of a network in one weight, convex snapshots of its landscape."""
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from reproduce import illustration_tables, style
+from reproduce.figures import captions, registry, style
+from reproduce.figures.sheets import Sheet
+from reproduce.results import illustrations
 
 _HEIGHT = 3.4  # inches, without the caption
 _COLOURS = ["#0072B2", "#6A3D9A", "#C4417A", "#D55E00", "#B8860B", "#00523B"]
@@ -20,51 +28,50 @@ _OPTIMUM = {
 }
 
 
-def draw(root, out):
+def whole(root: Path) -> Sheet:
     """Draws Figure 2.
 
     Args:
         root: A directory of results, whose `illustrations` hold the tables.
-        out: Directory to write to.
 
     Returns:
-        The paths written, `figure_2.png` and `figure_2.pdf`.
+        A `Sheet`.
 
     Raises:
         NoResults: If the tables are missing.
         ResultsError: If they are damaged.
     """
-    read = illustration_tables.read(root, "figure_2", ["losses", "rounds"])
-    return style.save(compose(*read), out, "figure_2")
+    return compose(*illustrations.read(root, "figure_2", ["losses", "rounds"]))
 
 
-def compose(settings, losses, rounds):
+@style.styled
+def compose(settings: Mapping, losses: pd.DataFrame, rounds: pd.DataFrame) -> Sheet:
     """Figure 2: the loss in one weight, and the Taylor loss of each round.
 
     Args:
-        settings: What made the tables, as `illustration_tables.read` gives it.
-        losses: First frame of `illustrations.taylor_losses_in_one_weight`.
+        settings: What made the tables, as `results.illustrations.read` gives it.
+        losses: First frame of `stages.illustrations.taylor_losses_in_one_weight`.
         rounds: Second frame of it.
 
     Returns:
-        A `matplotlib.figure.Figure`.
+        A `Sheet`.
     """
     figure = style.new_figure(_HEIGHT, style.WIDTH)
-    with style.context():
-        axes = figure.subplots()
-        for row, colour in zip(rounds.itertuples(), _COLOURS):
-            axes.axvspan(row.start, row.end, color=colour, alpha=0.10, linewidth=0, zorder=0)
-        axes.plot(losses["weight"], losses["loss"], color=style.BLACK, linewidth=2.4, zorder=2)
-        kinks = losses[losses["kink"]]
-        axes.plot(kinks["weight"], kinks["loss"], color=style.BLACK, **_KINK)
-        for row, colour in zip(rounds.itertuples(), _COLOURS):
-            _draw_round(axes, losses, row, colour)
-        _finish(axes, losses, rounds)
-    style.caption(figure, [_phrases(settings)])
-    return figure
+    axes = figure.subplots()
+    for row, colour in zip(rounds.itertuples(), _COLOURS):
+        axes.axvspan(row.start, row.end, color=colour, alpha=0.10, linewidth=0, zorder=0)
+    axes.plot(losses["weight"], losses["loss"], color=style.BLACK, linewidth=2.4, zorder=2)
+    kinks = losses[losses["kink"]]
+    axes.plot(kinks["weight"], kinks["loss"], color=style.BLACK, **_KINK)
+    for row, colour in zip(rounds.itertuples(), _COLOURS):
+        _draw_round(axes, losses, row, colour)
+    _finish(axes, losses, rounds)
+    phrases = _phrases(settings)
+    captions.write(figure, phrases)
+    return Sheet(figure, "Figure 2: Taylor losses of a network in one weight", phrases)
 
 
-def _draw_round(axes, losses, row, colour):
+def _draw_round(axes: Axes, losses: pd.DataFrame, row: Any, colour: str) -> None:
     """The Taylor loss, the round's weight on it, and its optimum."""
     number = int(row.round)
     axes.plot(losses["weight"], losses[f"taylor_loss_{number}"], color=colour, zorder=3)
@@ -89,7 +96,7 @@ def _draw_round(axes, losses, row, colour):
     )
 
 
-def _finish(axes, losses, rounds):
+def _finish(axes: Axes, losses: pd.DataFrame, rounds: pd.DataFrame) -> None:
     low = min(losses["loss"].min(), rounds["taylor_optimum"].min())
     high = losses["loss"].max()
     axes.set_ylim(low - _TOP * (high - low), high + _TOP * (high - low))
@@ -109,7 +116,7 @@ def _finish(axes, losses, rounds):
     )
 
 
-def _phrases(settings):
+def _phrases(settings: Mapping) -> list[str]:
     widths = "-".join(map(str, settings["widths"]))
     return [
         f"one weight of layer 1 of a random rectifier network {widths} (dense, biases, float64)",
@@ -118,5 +125,8 @@ def _phrases(settings):
         f"{settings['rounds']} rounds of gradient descent in this weight, learning rate "
         f"{settings['learning_rate']:g}, all data points on each",
         "in the smooth region of a round, loss and Taylor loss are the same",
-        illustration_tables.versions(settings),
+        illustrations.versions(settings),
     ]
+
+
+registry.register(registry.Figure("2", whole))

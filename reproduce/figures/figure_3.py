@@ -1,193 +1,287 @@
 """Figure 3: regret of single neurons of the convnet, and the losses behind it."""
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from reproduce.neuron_curves import neuron_curves
-from reproduce.tables import NoResults
 
-from reproduce import captions, curves, selection, style, tables
+from reproduce import optimizers, paper
+from reproduce.figures import axes as ranges
+from reproduce.figures import captions, panels, registry, style
+from reproduce.figures.options import Options
+from reproduce.figures.sheets import Sheet
+from reproduce.optimizers import TENSORFLOW_2016, Optimizer
+from reproduce.results import select, words
+from reproduce.results.neuron_curves import NeuronCurves, neuron_curves
+from reproduce.results.runs import NoResults
+from reproduce.results.select import Reading
+from reproduce.results.tables import Tables
 
-_HEIGHT = 2.75  # inches, without the caption
-_PAPER_REGRET, _PAPER_LOSS = (0.0, 8.0), (0.0, 16.0)
-_OPTIMIZER = "RMSProp"  # the one that the paper shows
-_LAYERS = ["conv2d_1", "conv2d_2", "conv2d_3"]
+_HEIGHT, _STRIP = 3.1, 0.42  # inches without the caption; height of a strip, of a panel's
 _LOSS_PANELS = {"b": "conv2d_1", "c": "conv2d_2"}
-_COLOURS = dict(zip(_LAYERS, style.LAYERS))
+_COLOURS = dict(zip(paper.CONVOLUTIONS, style.LAYERS))
 _INDIVIDUAL = {"linewidth": 0.7, "linestyle": (0, (3.0, 1.6)), "alpha": 0.75}
-# Network and neuron loss coincide where a round takes its whole minibatch: a thin
-# dotted line over a wide pale one shows both.
-_NETWORK_LINE = {"linewidth": 1.0, "linestyle": (0, (1.0, 1.4)), "zorder": 3}
+# Network and neuron loss may lie close to each other: a thin dotted line over a wide pale one
+# shows both, down to a share of themselves that nobody sees.
+_VISIBLE = 5e-3
+_NETWORK_LINE = {"linewidth": 1.0, "linestyle": style.DOTTED, "zorder": 3}
 _LOSS_LINE = {"linewidth": 2.2, "alpha": 0.45}
-_OPTIMUM_LINE = {"linewidth": 1.0, "linestyle": (0, (3.5, 2.0))}
 
 
-def draw(runs, out, records=None, ball=None):
-    """Draws Figure 3 for each record, and for each optimizer whose neurons were solved.
+def whole(tables: Tables, options: Options) -> Sheet:
+    """Draws Figure 3 as the paper lays it out, of one optimizer.
 
     Args:
-        runs: Runs of one result set, as `tables.find_runs` gives them.
-        out: Directory to write to.
-        records: Names of the records to draw; by default those of the named protocols.
-        ball: Whether to show optima over the ball of Theorem 2; by default as each
-            record's own protocol has it, where the neurons were solved so.
+        tables: Tables of the runs.
+        options: Of which `records`, `ball`, `comparator`, `variant` and `optimizer` are taken.
 
     Returns:
-        The paths written: `figure_3_<record>.png` and `.pdf` for RMSProp, which the paper
-        shows, and for others `figure_3_<record>_<optimizer>`.
+        A `Sheet`.
 
     Raises:
-        NoResults: If no neurons of the convnet were solved.
-        ResultsError: If tables are damaged, or the runs not of one protocol.
+        NoResults: If no neurons of the convnet were solved so.
     """
-    tables.require_one_protocol(runs)
-    convnet = runs[runs["task"] == "convnet"]
-    if convnet.empty:
+    convnet = _convnet(tables)
+    solved = _solved(convnet, None)
+    reading = options.reading(convnet, solved)
+    name = options.optimizer or paper.FIGURE_3_OPTIMIZER
+    there = optimizers.of_table(select.of_reading(solved, reading))
+    shown = select.of_variant(there, options.variant or TENSORFLOW_2016)
+    wanted = [one for one in shown if one.name == name] or shown
+    return compose(convnet, reading, wanted[0])
+
+
+def variants(tables: Tables, options: Options) -> Iterator[tuple[str, Sheet]]:
+    """Draws Figure 3 for each reading, and for each optimizer whose neurons were solved.
+
+    Args:
+        tables: Tables of one task and experiment.
+        options: Of which `records`, `ball`, `comparator` and `variant` are taken.
+
+    Yields:
+        `figure_3_<reading>` for the optimizer that the paper shows, and for others
+        `figure_3_<reading>_<optimizer>`.
+
+    Raises:
+        NoResults: If no neurons of the convnet were solved so.
+    """
+    convnet = _convnet(tables)
+    solved = _solved(convnet, options.variant)
+    for reading in options.readings(convnet, solved):
+        for one in optimizers.of_table(select.of_reading(solved, reading)):
+            ending = "" if _is_of_paper(one) else f"_{one.slug}"
+            yield f"figure_3_{reading.slug}{ending}", compose(convnet, reading, one)
+
+
+@style.styled
+def compose(tables: Tables, reading: Reading, optimizer: Optimizer) -> Sheet:
+    """Figure 3: (a) regret in each layer; (b), (c) losses and regret in layers 1 and 2.
+
+    Args:
+        tables: Tables of the convnet.
+        reading: The `Reading` that is shown.
+        optimizer: The `Optimizer`.
+
+    Returns:
+        A `Sheet`.
+
+    Raises:
+        NoResults: If no neurons of that optimizer were solved so.
+    """
+    regret = optimizers.rows(tables.regret, optimizer)
+    found = {layer: neuron_curves(regret, layer, reading) for layer in paper.CONVOLUTIONS}
+    shown = {layer: curves for layer, curves in found.items() if curves}
+    if not shown:
+        raise NoResults(
+            f"Record '{reading.record}' has no regret of neurons of {optimizer.slug} "
+            f"{'with' if reading.ball else 'without'} a ball. Solve some of each layer with "
+            "`python -m reproduce solve RUNS --neurons 50`."
+        )
+    figure = style.new_figure(_HEIGHT)
+    grid = figure.add_gridspec(2, 3, height_ratios=[1, _STRIP])
+    outside = [_regret_panel(figure.add_subplot(grid[:, 0]), shown)]
+    strips: list[tuple[Axes, NeuronCurves]] = []
+    for column, (letter, layer) in enumerate(_LOSS_PANELS.items(), start=1):
+        if layer in shown:
+            upper = figure.add_subplot(grid[0, column])
+            strip = figure.add_subplot(grid[1, column], sharex=upper)
+            outside.append(_loss_panel(upper, shown[layer]))
+            strips.append((strip, shown[layer]))
+        else:
+            strip = figure.add_subplot(grid[:, column])
+            panels.note(strip, f"no neurons of {layer}")
+            strip.set(xticks=[], yticks=[])
+        strip.set_xlabel(f"epochs\n({letter}) Neurons of {_name(layer)}")
+    _draw_strips(strips)
+    details = _caption(figure, tables, shown, reading, optimizer, any(outside))
+    label = words.label(optimizer, "convnet")
+    return Sheet(figure, f"Figure 3: regret of neurons, {label}, {reading.slug}", details)
+
+
+def _convnet(tables: Tables) -> Tables:
+    if "convnet" not in tables.tasks:
         raise NoResults(
             "Figure 3 needs the regret of neurons of the convnet, and there is no run of it. "
             "Train it with `python -m reproduce train --task convnet`."
         )
-    regret = tables.read_regret(convnet)
-    neurons = regret[regret["scope"].str.contains(":")]
-    if len(regret) and neurons.empty:
+    return tables.of("convnet")
+
+
+def _solved(tables: Tables, variant: str | None) -> pd.DataFrame:
+    regret = tables.regret
+    neurons = regret[regret["scope"].isin(select.neurons(regret))]
+    if neurons.empty:
+        there = ", ".join(regret["scope"].unique())
         raise NoResults(
-            "Figure 3 needs the regret of neurons, and the convnet's tables hold only "
-            f"{', '.join(regret['scope'].unique())}. Solve some neurons of each layer with "
-            "`python -m reproduce solve RUNS --neurons 50`."
+            "Figure 3 needs the regret of neurons, and the convnet's tables hold "
+            f"{f'only {there}' if there else 'no regret at all'}. Solve some neurons of each "
+            "layer with `python -m reproduce solve RUNS --neurons 50`."
         )
-    written = []
-    for record in selection.chosen_records(records, regret, neurons):
-        own, suffix = selection.chosen_domain(ball, neurons, record)
-        for label in _solved(neurons, record, own):
-            figure = compose(convnet, neurons, record, label, own)
-            ending = "" if label == _OPTIMIZER else f"_{_slug(label)}"
-            written += style.save(figure, out, f"figure_3_{record}{suffix}{ending}")
-    return written
+    if variant:
+        shown = select.of_variant(optimizers.of_table(neurons), variant)
+        neurons = neurons[optimizers.is_of(neurons, *shown)]
+    return neurons
 
 
-def compose(runs, regret, record="figures", optimizer=_OPTIMIZER, ball=False):
-    """Figure 3: (a) regret in each layer; (b), (c) losses and regret in layers 1 and 2.
-
-    Args:
-        runs: Frame of `tables.find_runs`.
-        regret: Frame of `tables.read_regret`.
-        record: Name of the record to draw.
-        optimizer: Label of the optimizer.
-        ball: Whether to show optima over the ball of Theorem 2.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
-
-    Raises:
-        NoResults: If the record has no neurons of the layers.
-    """
-    table = regret[(regret["task"] == "convnet") & (regret["optimizer"] == optimizer)]
-    found = {
-        layer: each for layer in _LAYERS if (each := neuron_curves(table, layer, record, ball))
-    }
-    if not found:
-        raise NoResults(
-            f"Record '{record}' has no regret of neurons of {optimizer} "
-            f"{'with' if ball else 'without'} a ball. Solve some of each layer with "
-            "`python -m reproduce solve RUNS --neurons 50`."
-        )
-    figure = style.new_figure(_HEIGHT)
-    with style.context():
-        panels = figure.subplots(1, 3)
-        notes = [_regret_panel(panels[0], found)]
-        for axes, (letter, layer) in zip(panels[1:], _LOSS_PANELS.items()):
-            notes.append(_loss_panel(axes, letter, layer, found.get(layer)))
-    drawn = runs[runs["optimizer"] == optimizer]
-    _caption(figure, drawn, optimizer, found, record, ball, any(notes))
-    return figure
+def _is_of_paper(one: Optimizer) -> bool:
+    rates = paper.RATES["convnet"][paper.FIGURE_3_OPTIMIZER]
+    old = one.variant == TENSORFLOW_2016
+    return old and one.name == paper.FIGURE_3_OPTIMIZER and one.rate in rates
 
 
-def _solved(neurons, record, ball):
-    """Optimizers with neurons of the record in that domain, in the paper's order."""
-    rows = selection.rows(neurons, record, selection.neurons(neurons, record), ball)
-    if rows.empty:
-        raise NoResults(
-            f"Record '{record}' has no regret of neurons {'with' if ball else 'without'} a "
-            "ball. Leave out the option, or solve them with `python -m reproduce solve RUNS`."
-        )
-    return style.in_order(rows["optimizer"])
-
-
-def _slug(label):
-    """`"SGD lr=0.1"` as `"sgd_0.1"`, for a file's name."""
-    for old, new in [(" lr=", "_"), (" ", "_"), ("(", ""), (")", "")]:
-        label = label.replace(old, new)
-    return label.lower()
-
-
-def _regret_panel(axes, found):
-    shown = []
-    for layer, each in found.items():
-        for curve in each.individuals.values():
-            curves.draw(axes, curve, _COLOURS[layer], "_individual", **_INDIVIDUAL)
-        curves.draw(axes, each.regret, _COLOURS[layer], _name(layer))
-        shown += [each.regret, *each.individuals.values()]
-    handles = [Line2D([], [], color=_COLOURS[layer], label=_name(layer)) for layer in found]
-    handles.append(Line2D([], [], color=style.GREY, label="single neurons", **_INDIVIDUAL))
-    axes.set_ylabel(r"regret / $\sqrt{N}$")
+def _regret_panel(axes: Axes, shown: Mapping[str, NeuronCurves]) -> bool:
     axes.set_xlabel("epochs\n(a) Regret of neurons")
-    return _finish(axes, shown, _PAPER_REGRET, handles)
-
-
-def _loss_panel(axes, letter, layer, each):
-    axes.set_xlabel(f"epochs\n({letter}) Neurons of {_name(layer)}")
-    if each is None:
-        axes.set_axis_off()
-        axes.text(0.5, 0.5, f"no neurons of {layer}", ha="center", transform=axes.transAxes)
+    axes.set_ylabel(r"regret / $\sqrt{N}$")
+    alive = {layer: curves for layer, curves in shown.items() if not curves.dead}
+    if not alive:
+        panels.note(axes, "not applicable:\nall regret is rounding,\nthe network is dead")
+        ranges.set_width(axes, [curves.regret for curves in shown.values()])
+        ranges.round_ticks(axes)
+        axes.set(yticks=[])
         return False
+    drawn = []
+    for layer, curves in alive.items():
+        for curve in curves.individuals.values():
+            panels.draw(axes, curve, _COLOURS[layer], "_individual", **_INDIVIDUAL)
+        panels.draw(axes, curves.regret, _COLOURS[layer], _name(layer))
+        drawn += [curves.regret, *curves.individuals.values()]
+    handles = [Line2D([], [], color=_COLOURS[layer], label=_name(layer)) for layer in alive]
+    handles.append(Line2D([], [], color=style.GREY, label="single neurons", **_INDIVIDUAL))
+    _legend(axes, handles)
+    return ranges.finish(axes, drawn, paper.NEURON_REGRET_AXIS)
+
+
+def _loss_panel(axes: Axes, curves: NeuronCurves) -> bool:
+    """The losses as the paper has them: network, neurons, their optimum, and regret."""
+    one = _apart(curves) < _VISIBLE
     lines = {
-        "network loss": (each.network, style.BLACK, _NETWORK_LINE),
-        "neuron loss": (each.loss, style.GREY, _LOSS_LINE),
-        "Taylor optimal": (each.optimum, style.BLACK, _OPTIMUM_LINE),
-        "regret": (each.regret, _COLOURS[layer], {}),
+        "network loss": (curves.network, style.BLACK, _NETWORK_LINE),
+        "network, neuron loss" if one else "neuron loss": (curves.loss, style.GREY, _LOSS_LINE),
+        "Taylor optimal": (curves.optimum, style.BLACK, panels.OPTIMUM_LINE),
+        "regret": (curves.regret, _COLOURS[curves.layer], {}),
     }
+    if one:
+        del lines["network loss"]
+    if curves.dead:
+        del lines["regret"]
     for label, (curve, colour, line) in lines.items():
-        curves.draw(axes, curve, colour, label, **line)
-    handles = [
-        Line2D([], [], color=colour, label=label, **line)
-        for label, (_, colour, line) in lines.items()
-    ]
-    axes.set_ylabel(r"cumul. loss, regret / $\sqrt{N}$")
-    return _finish(axes, [curve for curve, _, _ in lines.values()], _PAPER_LOSS, handles)
+        panels.draw(axes, curve, colour, label, **line)
+    _legend(
+        axes,
+        [
+            Line2D([], [], color=colour, label=label, **line)
+            for label, (_, colour, line) in lines.items()
+        ],
+    )
+    axes.set_ylabel(r"cumulative / $\sqrt{N}$")
+    axes.tick_params(labelbottom=False)
+    drawn = [curve for curve, _, _ in lines.values()]
+    return ranges.finish(axes, drawn, paper.NEURON_LOSS_AXIS)
 
 
-def _finish(axes, shown, paper, handles):
-    """Sets both ranges and the legend; returns whether first epochs leave the axis."""
-    low, high, leaves = curves.limits(shown, paper)
-    positive = all(np.nanmin(curve.low, initial=0.0) >= 0 for curve in shown)
-    axes.set_ylim(0.0 if positive else low, high)  # the paper's axes begin at zero
-    axes.set_xlim(0, max(curve.epoch.max() for curve in shown))
-    curves.round_ticks(axes)
-    curves.zero_line(axes)
-    curves.paper_axis(axes, paper)
-    # Above the panel, where no curve can run through it.
+def _draw_strips(strips: list[tuple[Axes, NeuronCurves]]) -> None:
+    """Regret on a scale of its own, one for both layers: losses hide what is 1% of them."""
+    drawn = [curves.gap for _, curves in strips if not curves.dead]
+    for axes, curves in strips:
+        axes.set_ylabel("regret\n(% of loss)", fontsize=7)
+        if curves.dead:
+            panels.note(axes, "regret: not applicable")
+            axes.set(yticks=[])
+            continue
+        panels.draw(axes, curves.gap, _COLOURS[curves.layer], "regret, % of loss")
+        low, high, _ = ranges.limits(drawn)
+        axes.set_ylim(low, high)
+        ranges.round_ticks(axes, vertical=3)
+        ranges.zero_line(axes)
+
+
+def _legend(axes: Axes, handles: list[Line2D]) -> None:
+    """Above the panel, where no curve can run through it."""
     axes.legend(
-        handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, columnspacing=1.0
+        handles=handles,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=2,
+        columnspacing=1.0,
+        fontsize=7.5,
     )
-    return leaves
 
 
-def _caption(figure, runs, optimizer, found, record, ball, leaves):
-    counts = [len(each.neurons) for each in found.values()]
+def _caption(
+    figure: Figure,
+    tables: Tables,
+    shown: Mapping[str, NeuronCurves],
+    reading: Reading,
+    optimizer: Optimizer,
+    outside: bool,
+) -> list[str]:
+    """Writes the short caption and returns the long one."""
+    rows = pd.concat([curves.rows for curves in shown.values()])
+    runs = tables.runs[tables.runs["run"].isin(rows["run"])]
+    counts = [len(curves.neurons) for curves in shown.values()]
     several = f"{min(counts)} to {max(counts)}" if min(counts) < max(counts) else f"{counts[0]}"
-    drawn = "; ".join(
-        f"{_name(layer)}: {', '.join(name.split(':')[1] for name in each.individuals)}"
-        for layer, each in found.items()
+    certificate = words.certificate(rows, reading.ball)
+    captions.write(
+        figure,
+        [
+            f"{words.label(optimizer, 'convnet')}, {several} neurons a layer",
+            captions.readings(runs, reading),
+            captions.short_variants([("convnet", optimizer)]),
+            *captions.experiments(runs),
+            captions.bands(runs, "neurons"),
+            certificate,
+            captions.OUTSIDE if outside else "",
+        ],
     )
-    rows = pd.concat([each.rows for each in found.values()])
-    lines = captions.lines(runs, record, ball, bands="neurons")
-    lines[-1].insert(0, f"{optimizer}, {several} neurons a layer")
-    lines[-1] += [f"single neurons of {drawn}", captions.certificate(rows, ball)]
-    lines[-1] += [phrase for phrase in [captions.radii(rows)] if phrase]
-    if leaves:
-        lines[-1].append("the first epochs lie outside the vertical axis")
-    style.caption(figure, lines)
+    individuals = "; ".join(
+        f"{_name(layer)}: {', '.join(name.split(':')[1] for name in curves.individuals)}"
+        for layer, curves in shown.items()
+    )
+    details = [captions.readings(runs, reading), *captions.details(runs)]
+    details += [words.variants([optimizer]), f"{several} neurons a layer", certificate]
+    details += [words.radii(rows), f"single neurons of {individuals}"]
+    apart = max(_apart(curves) for curves in shown.values())
+    details.append(f"network and neuron loss are at most {apart:.2g} of themselves apart")
+    return [text for text in details if text]
 
 
-def _name(layer):
+def _apart(curves: NeuronCurves) -> float:
+    """How far the network's loss and that of what the neurons saw lie apart, as a share."""
+    return float(np.nanmax(np.abs(curves.network.mean / curves.loss.mean - 1)))
+
+
+def _name(layer: str) -> str:
     return f"layer {layer.rsplit('_', 1)[1]}"
+
+
+registry.register(
+    registry.Figure(
+        "3",
+        whole,
+        variants,
+        options=("records", "ball", "comparator", "variant", "optimizer"),
+    )
+)

@@ -1,251 +1,259 @@
 """Figure 4: regret of a layer for RMSProp, Adam and SGD, and the losses behind it."""
 
-import math
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
-from matplotlib.lines import Line2D
-from reproduce.layer_curves import layer_curves
-from reproduce.tables import NoResults
+from matplotlib.axes import Axes
 
-from reproduce import captions, curves, legend, selection, style, tables
+from reproduce import optimizers, paper
+from reproduce.figures import axes as ranges
+from reproduce.figures import captions, layer_panels, registry, style
+from reproduce.figures.layer_panels import SHARE_LABEL, Shown
+from reproduce.figures.options import Options
+from reproduce.figures.sheets import Sheet
+from reproduce.optimizers import TENSORFLOW_2016
+from reproduce.results import select
+from reproduce.results.curves import Curve
+from reproduce.results.layer_curves import LayerCurves, alike, layer_curves
+from reproduce.results.runs import NoResults
+from reproduce.results.select import Reading
+from reproduce.results.tables import Tables
 
-_HEIGHT = 2.3  # inches, without the caption
-_LAYER_WIDTH, _LAYERS_HEIGHT = 1.75, 3.33
-_PAPER_REGRET = {"autoencoder": (2.0, 7.0), "convnet": (4.0, 16.0)}
-_PAPER_LOSS = (0.1, 0.3)
-_DEFAULT_LAYER = {"convnet": "conv2d_2", "autoencoder": "dense_3"}  # from left to right
-_LAYERS_NAME = {"convnet": "_convnet_layers", "autoencoder": "_layers"}
+_HEIGHT, _LAYERS_HEIGHT = 2.75, 4.1  # inches, without the caption
+_LAYER_WIDTH = 1.75  # of each where they need more than the page
+_STRIP = 0.42  # height of the strip of shares, of a panel's
+_LETTERS = {"convnet": "a", "autoencoder": "b"}
+_LOSSES_OF = "autoencoder"  # whose losses are panel (c)
 _LOSS_LABEL = r"cumul. loss / $\sqrt{N}$"
-# The two lie within a few percent of each other: dashes over a paler line
-# show both even where they coincide.
-_LOSS_LINE = {"linewidth": 1.7, "alpha": 0.5}
-_OPTIMUM_LINE = {"linewidth": 1.0, "linestyle": (0, (3.5, 2.0))}
 
 
-def draw(runs, out, records=None, layer=None, sgd=None, ball=None):
-    """Draws Figure 4 for each record, and for all layers beside it.
+def whole(tables: Tables, options: Options) -> Sheet:
+    """Draws Figure 4 as the paper lays it out.
 
     Args:
-        runs: Runs of one result set, as `tables.find_runs` gives them.
-        out: Directory to write to.
-        records: Names of the records to draw; by default those of the named protocols.
-        layer: Layer to show of its task; the paper's `"conv2d_2"` and `"dense_3"` by default.
-        sgd: Label or learning rate of the run that stands for SGD; by default
-            the one with the lowest final training loss.
-        ball: Whether to show optima over the ball of Theorem 2; by default as each
-            record's own protocol has it.
+        tables: Tables of the runs.
+        options: Of which all but `optimizer` are taken.
 
     Returns:
-        The paths written: `figure_4_<record>.png` and `.pdf`, and for a task with
-        several layers `figure_4_<record>_layers` (of the autoencoder) and
-        `figure_4_<record>_convnet_layers`.
+        A `Sheet`; a task without results has no panel.
 
     Raises:
-        NoResults: If there is no regret of the layers.
-        ResultsError: If tables are damaged, or the runs not of one protocol.
+        NoResults: If no layer was solved so.
     """
-    tables.require_one_protocol(runs)
-    regret, losses = tables.read_regret(runs), tables.read_losses(runs)
-    written = []
-    solved = regret[~regret["scope"].str.contains(":")]  # neurons may have domains of their own
-    for record in selection.chosen_records(records, regret, solved):
-        own, suffix = selection.chosen_domain(ball, solved, record)
-        name = f"figure_4_{record}{suffix}"
-        named = name if layer in (None, *_DEFAULT_LAYER.values()) else f"{name}_{layer}"
-        options = {"record": record, "sgd": sgd, "ball": own}
-        figure = compose(runs, regret, losses, layer=layer, **options)
-        written += style.save(figure, out, named)
-        for task, ending in _LAYERS_NAME.items():
-            layers = _solved_layers(regret[regret["task"] == task], record, own)
-            if len(layers) > 1:
-                figure = compose_layers(runs, regret, losses, layers, task=task, **options)
-                written += style.save(figure, out, name + ending)
-    return written
+    reading = options.reading(tables, _solved(tables))
+    return compose(tables, reading, options, options.variant or TENSORFLOW_2016)
 
 
-def compose(runs, regret, losses, record="figures", layer=None, sgd=None, ball=False):
+def variants(tables: Tables, options: Options) -> Iterator[tuple[str, Sheet]]:
+    """Draws Figure 4 of one task for each reading, and all layers beside it.
+
+    Args:
+        tables: Tables of one task and experiment.
+        options: Of which all but `optimizer` are taken.
+
+    Yields:
+        `figure_4_<reading>` and, where several layers were solved, `figure_4_layers_<reading>`;
+        `..._keras_3` where optimizers of Keras 3 were solved, `..._<layer>` of another layer
+        than the paper's.
+
+    Raises:
+        NoResults: If no layer was solved so.
+    """
+    solved = _solved(tables)
+    for reading in options.readings(tables, solved):
+        rows = select.of_reading(solved, reading)
+        named = options.layer not in (None, *paper.FIGURE_4_LAYER.values())
+        layer = f"_{options.layer}" if named else ""
+        for variant, ending in options.variants(optimizers.of_table(rows)).items():
+            sheet = compose(tables, reading, options, variant)
+            yield f"figure_4_{reading.slug}{layer}{ending}", sheet
+            scopes = _scopes(rows, variant)
+            if len(scopes) > 1:
+                sheet = compose_layers(tables, reading, scopes, options, variant)
+                yield f"figure_4_layers_{reading.slug}{ending}", sheet
+
+
+@style.styled
+def compose(
+    tables: Tables,
+    reading: Reading,
+    options: Options = Options(),  # noqa: B008 (frozen)
+    variant: str = TENSORFLOW_2016,
+) -> Sheet:
     """Figure 4: (a) convnet, layer 2; (b) autoencoder; (c) losses of the autoencoder.
 
     Args:
-        runs: Frame of `tables.find_runs`.
-        regret: Frame of `tables.read_regret`.
-        losses: Frame of `tables.read_losses`.
-        record: Name of the record to draw.
-        layer: Layer to show of its task; the paper's by default.
-        sgd: Label or learning rate of the run that stands for SGD.
-        ball: Whether to show optima over the ball of Theorem 2.
+        tables: Tables of the runs.
+        reading: The `Reading` that is shown.
+        options: Of which `layer` and `sgd` are taken.
+        variant: Variant of RMSProp and Adam.
 
     Returns:
-        A `matplotlib.figure.Figure`. A task without results has no panel.
+        A `Sheet`. A task without results has no panel; losses are the convnet's where there is
+        no autoencoder.
 
     Raises:
-        NoResults: If the record has no results for the layer.
+        NoResults: If the layer was not solved so.
     """
-    shown = dict(_DEFAULT_LAYER)
-    if layer:
-        shown["convnet" if layer.startswith("conv2d") else "autoencoder"] = layer
-    found = [
-        curves_of
-        for task, scope in shown.items()
-        if (curves_of := layer_curves(regret, losses, task, scope, record, sgd, ball))
-    ]
-    if not found or layer not in (None, *(each.layer for each in found)):
-        there = selection.layers(regret, record)
-        wanted = [scope for task, scope in shown.items() if task in set(runs["task"])]
-        raise NoResults(
-            f"Record '{record}' has no regret of {layer or ' or '.join(wanted)} "
-            f"{'with' if ball else 'without'} a ball; "
-            f"there are {', '.join(there) or 'no layers'}. Choose one of those, or solve it "
-            f"with `python -m reproduce solve RUNS`."
-        )
-    panels = [(_regret_panel, each) for each in found]
-    panels += [(_loss_panel, each) for each in found if each.task == "autoencoder"]
-    figure = style.new_figure(_HEIGHT, style.WIDTH if len(panels) > 1 else style.NARROW_WIDTH)
-    with style.context():
-        grid = figure.subplots(1, len(panels), squeeze=False)[0]
-        notes = [panel(axes, each) for axes, (panel, each) in zip(grid, panels)]
-        _legend(figure, found, losses, with_losses=len(panels) > len(found))
-    layers = regret[~regret["scope"].str.contains(":")]
-    others = selection.in_other_domain(layers, record, ball)
-    _caption(figure, runs, found, record, ball, any(notes), others)
-    return figure
+    layers = _chosen(tables, reading, options, variant)
+    shown = Shown(tables, reading, layers, style.looks(optimizers.by_task(tables.runs)))
+    figure = style.new_figure(_HEIGHT)
+    grid = figure.add_gridspec(2, len(layers) + 1, height_ratios=[1, _STRIP])
+    outside = []
+    for column, layer in enumerate(layers):
+        axes = figure.add_subplot(grid[:, column])
+        drawn = layer_panels.draw_regret(axes, layer, shown)
+        outside.append(_finish_regret(axes, layer, drawn, reading))
+    losses = next((one for one in layers if one.task == _LOSSES_OF), layers[0])
+    upper = figure.add_subplot(grid[0, -1])
+    strip = figure.add_subplot(grid[1, -1], sharex=upper)
+    drawn = layer_panels.draw_losses(upper, losses, shown)
+    published = paper.LOSS_AXIS if losses.task == _LOSSES_OF else None
+    outside.append(ranges.finish(upper, drawn, published))
+    outside.append(_finish_strip(strip, layer_panels.draw_shares(strip, losses, shown)))
+    upper.set_ylabel(_LOSS_LABEL)
+    upper.tick_params(labelbottom=False)
+    strip.set_ylabel(SHARE_LABEL, fontsize=7)
+    letter = "(c) " if losses.task == _LOSSES_OF else ""
+    strip.set_xlabel(f"epochs\n{letter}Cumul. losses for {losses.task}")
+    layer_panels.draw_legend(figure, shown)
+    notes = [_absent(tables, layers), captions.OUTSIDE if any(outside) else ""]
+    details = layer_panels.write_caption(figure, shown, notes)
+    return Sheet(figure, f"Figure 4: regret of layers, {reading.slug}", details)
 
 
+@style.styled
 def compose_layers(
-    runs, regret, losses, layers, record="figures", sgd=None, ball=False, task="autoencoder"
-):
+    tables: Tables,
+    reading: Reading,
+    scopes: Sequence[str],
+    options: Options = Options(),  # noqa: B008 (frozen)
+    variant: str = TENSORFLOW_2016,
+) -> Sheet:
     """Regret and losses of several layers: "this also holds for the other layers".
 
     Args:
-        runs: Frame of `tables.find_runs`.
-        regret: Frame of `tables.read_regret`.
-        losses: Frame of `tables.read_losses`.
-        layers: Layers of the task, or its `"network"`, one column each.
-        record: Name of the record to draw.
-        sgd: Label or learning rate of the run that stands for SGD.
-        ball: Whether to show optima over the ball of Theorem 2.
-        task: `"convnet"` or `"autoencoder"`.
+        tables: Tables of one task.
+        reading: The `Reading` that is shown.
+        scopes: Layers of the task, or its `"network"`; those whose curves are the same share a
+            column.
+        options: Of which `sgd` is taken.
+        variant: Variant of RMSProp and Adam.
 
     Returns:
-        A `matplotlib.figure.Figure`, regret above, losses below.
-
-    Raises:
-        NoResults: If a layer has no results.
+        A `Sheet`: regret above, losses below, and how far they lie above their optima.
     """
-    found = [layer_curves(regret, losses, task, layer, record, sgd, ball) for layer in layers]
-    if not all(found):
-        missing = [layer for layer, each in zip(layers, found) if each is None]
+    (task,) = tables.tasks
+    compared = options.compared(tables, task, variant)
+    curves = [layer_curves(tables.regret, task, scope, reading, compared) for scope in scopes]
+    groups = alike([layer for layer in curves if layer])
+    layers = [group[0] for group in groups]
+    shown = Shown(tables, reading, layers, style.looks(optimizers.by_task(tables.runs)))
+    figure = style.new_figure(_LAYERS_HEIGHT, max(style.WIDTH, _LAYER_WIDTH * len(groups)))
+    heights = [1, 1, _STRIP]
+    grid = figure.subplots(
+        3, len(groups), sharex=True, sharey="row", squeeze=False, height_ratios=heights
+    )
+    drawn: list[list[Curve]] = [[], [], []]
+    draw = [layer_panels.draw_regret, layer_panels.draw_losses, layer_panels.draw_shares]
+    for column, group in zip(grid.T, groups):
+        column[0].set_title(_title([layer.scope for layer in group]))
+        column[-1].set_xlabel("epochs")
+        for row, axes in enumerate(column):
+            drawn[row] += draw[row](axes, group[0], shown)
+    outside = [ranges.finish(axes, curves) for row, curves in zip(grid[:2], drawn) for axes in row]
+    outside += [_finish_strip(axes, drawn[2]) for axes in grid[2]]
+    grid[0, 0].set_ylabel(layer_panels.regret_label(task, reading))
+    grid[1, 0].set_ylabel(_LOSS_LABEL)
+    grid[2, 0].set_ylabel(SHARE_LABEL, fontsize=7)
+    figure.align_ylabels(grid[:, 0])
+    layer_panels.draw_legend(figure, shown)
+    notes = [captions.OUTSIDE if any(outside) else ""]
+    if any(len(group) > 1 for group in groups):
+        notes.append("layers in one panel have the same optima, as far as these are certified")
+    details = layer_panels.write_caption(figure, shown, notes)
+    details += [layer_panels.not_drawn(layer, reading) for group in groups for layer in group[1:]]
+    return Sheet(figure, f"Figure 4, all layers: regret, {reading.slug}", details)
+
+
+def _solved(tables: Tables) -> pd.DataFrame:
+    """Rows of layers and of the network; neurons may have domains of their own."""
+    regret = tables.regret
+    solved = regret[~regret["scope"].isin(select.neurons(regret))]
+    if solved.empty:
         raise NoResults(
-            f"Record '{record}' has no regret of {', '.join(missing)}. Solve it "
+            "Figure 4 needs the regret of layers, and the runs have no regret at all. Solve them "
             "with `python -m reproduce solve RUNS`."
         )
-    figure = style.new_figure(_LAYERS_HEIGHT, max(style.WIDTH, _LAYER_WIDTH * len(layers)))
-    with style.context():
-        grid = figure.subplots(2, len(layers), sharex=True, squeeze=False)
-        notes = []
-        for column, each in enumerate(found):
-            notes.append(_draw_regret(grid[0, column], each, paper=None))
-            notes.append(_draw_losses(grid[1, column], each, paper=None))
-            grid[0, column].set_title(_title(each.layer))
-            grid[1, column].set_xlabel("epochs")
-        grid[0, 0].set_ylabel(_regret_label(found[0].scale))
-        grid[1, 0].set_ylabel(_LOSS_LABEL)
-        figure.align_ylabels(grid[:, 0])
-        _legend(figure, found, losses, with_losses=True)
-    _caption(figure, runs, found, record, ball, any(notes))
-    return figure
+    return solved
 
 
-def _solved_layers(regret, record, ball):
-    """Layers, and after them the whole network, with results in the domain."""
-    scales = selection.scales(regret, record)
-    return [
-        scope
-        for scope in [*scales["layer"], *scales["network"]]
-        if len(selection.rows(regret, record, scope, ball))
+def _scopes(rows: pd.DataFrame, variant: str) -> list[str]:
+    """Layers, and after them the network, that were solved of optimizers of the variant."""
+    of_variant = rows[rows["variant"] == variant]
+    scales = select.scales(of_variant if len(of_variant) else rows)
+    return [*scales["layer"], *scales["network"]]
+
+
+def _chosen(tables: Tables, reading: Reading, options: Options, variant: str) -> list[LayerCurves]:
+    """Curves of the layer of each task: the paper's, or the one that was asked for."""
+    solved = select.of_reading(_solved(tables), reading)
+    wanted = {task: layer for task, layer in paper.FIGURE_4_LAYER.items() if task in tables.tasks}
+    owners = set(solved["task"][solved["scope"] == options.layer])
+    wanted |= dict.fromkeys(owners, options.layer)
+    layers = [
+        layer_curves(tables.regret, task, scope, reading, options.compared(tables, task, variant))
+        for task, scope in wanted.items()
     ]
+    layers = [layer for layer in layers if layer]
+    if not layers or (options.layer and not owners):
+        there = ", ".join(_scopes(solved, variant)) or "no layers"
+        raise NoResults(
+            f"Record '{reading.record}' has no regret of "
+            f"{options.layer or ' or '.join(wanted.values())} "
+            f"{'with' if reading.ball else 'without'} a ball; there are {there}. "
+            "Choose one of those (`--layer`), or solve it with `python -m reproduce solve RUNS`."
+        )
+    return layers
 
 
-def _regret_panel(axes, found):
-    letter = "b" if found.task == "autoencoder" else "a"
-    leaves = _draw_regret(axes, found, _PAPER_REGRET[found.task])
-    axes.set_ylabel(_regret_label(found.scale))
-    name = _layer_name(found.layer).lower()
-    axes.set_xlabel(f"epochs\n({letter}) {found.task.capitalize()} regret, {name}")
-    return leaves
+def _finish_regret(axes: Axes, layer: LayerCurves, drawn: list[Curve], reading: Reading) -> bool:
+    axes.set_ylabel(layer_panels.regret_label(layer.task, reading))
+    name = _title([layer.scope]).split(" (")[0].lower()
+    letter = _LETTERS[layer.task]
+    axes.set_xlabel(f"epochs\n({letter}) {layer.task.capitalize()} regret, {name}")
+    return ranges.finish(axes, drawn, paper.REGRET_AXIS[layer.task])
 
 
-def _loss_panel(axes, found):
-    leaves = _draw_losses(axes, found, _PAPER_LOSS)
-    axes.set_ylabel(_LOSS_LABEL)
-    axes.set_xlabel("epochs\n(c) Cumul. losses for autoencoder")
-    return leaves
-
-
-def _draw_regret(axes, found, paper):
-    for label, colour in style.colours(found.regret).items():
-        curves.draw(axes, found.regret[label], colour, label)
-    return _finish(axes, list(found.regret.values()), paper)
-
-
-def _draw_losses(axes, found, paper):
-    for label, colour in style.colours(found.loss).items():
-        curves.draw(axes, found.loss[label], colour, label, **_LOSS_LINE)
-        curves.draw(axes, found.optimum[label], colour, f"{label}, Taylor optimal", **_OPTIMUM_LINE)
-    return _finish(axes, [*found.loss.values(), *found.optimum.values()], paper)
-
-
-def _finish(axes, shown, paper):
-    """Sets both ranges; returns whether the first epochs leave the axis."""
-    low, high, leaves = curves.limits(shown, paper)
+def _finish_strip(axes: Axes, drawn: list[Curve]) -> bool:
+    low, high, leaves = ranges.limits(drawn)
     axes.set_ylim(low, high)
-    axes.set_xlim(0, max(curve.epoch.max() for curve in shown))
-    curves.round_ticks(axes)
-    curves.zero_line(axes)
-    if paper:
-        curves.paper_axis(axes, paper)
+    ranges.round_ticks(axes, vertical=3)
+    ranges.zero_line(axes)
     return leaves
 
 
-def _legend(figure, found, losses, with_losses):
-    shown = {}
-    for each in found:
-        shown.setdefault(each.task, set()).update(each.regret)
-    entries = legend.optimizers(shown, losses)
-    if with_losses:
-        entries += [
-            Line2D([], [], color="black", label="cumul. loss", **_LOSS_LINE),
-            Line2D([], [], color="black", label="Taylor optimal", **_OPTIMUM_LINE),
-        ]
-    legend.above(figure, entries)
+def _absent(tables: Tables, layers: list[LayerCurves]) -> str:
+    missing = [task for task in tables.tasks if task not in [layer.task for layer in layers]]
+    return f"not solved so: {', '.join(missing)}" if missing else ""
 
 
-def _caption(figure, runs, found, record, ball, leaves, others=()):
-    shown = {(each.task, label) for each in found for label in each.regret}
-    pairs = zip(runs["task"], runs["optimizer"])
-    lines = captions.lines(runs[[pair in shown for pair in pairs]], record, ball)
-    rows = pd.concat([each.rows for each in found])
-    lines[-1] += [phrase for phrase in [captions.radii(rows)] if phrase]
-    lines[-1].append(captions.certificate(rows, ball))
-    missing = style.in_order(label for each in found for label in each.missing)
-    if missing:
-        lines[-1].append(f"trained but not solved so: {', '.join(missing)}")
-    if others:
-        domain = "without a ball" if ball else "over a ball"
-        lines[-1].append(f"not shown, as solved {domain} only: {', '.join(others)}")
-    if leaves:
-        lines[-1].append("the first epochs lie outside the vertical axis")
-    style.caption(figure, lines)
+def _title(scopes: Sequence[str]) -> str:
+    """`"Layer 2 (dense_2)"`, or `"Layers 1, 2 and network"` of those that share a panel."""
+    if scopes == ["network"]:
+        return "Network"
+    if len(scopes) == 1:
+        return f"Layer {scopes[0].rsplit('_', 1)[-1]} ({scopes[0]})"
+    names = sorted(scope.rsplit("_", 1)[-1] for scope in scopes if scope != "network")
+    text = f"Layer{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    return f"{text} and network" if "network" in scopes else text
 
 
-def _title(scope):
-    return "Network" if scope == "network" else f"{_layer_name(scope)} ({scope})"
-
-
-def _layer_name(layer):
-    return f"Layer {layer.rsplit('_', 1)[1]}"
-
-
-def _regret_label(scale):
-    times = "" if math.isclose(scale, 1) else rf" ($\times${scale:g})"
-    return r"regret / $\sqrt{N}$" + times
+registry.register(
+    registry.Figure(
+        "4",
+        whole,
+        variants,
+        options=("records", "ball", "comparator", "layer", "sgd", "variant"),
+    )
+)

@@ -1,15 +1,26 @@
 """Figure 5: exploration of activation configurations, by three measures."""
 
-import dataclasses
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from reproduce.exploration_curves import MEASURES
-from reproduce.tables import NoResults
 
-from reproduce import captions, curves, exploration_curves, legend, style, tables
+from reproduce import optimizers, paper
+from reproduce.figures import axes as ranges
+from reproduce.figures import captions, legend, panels, registry, style
+from reproduce.figures.options import Options
+from reproduce.figures.sheets import Sheet
+from reproduce.optimizers import TENSORFLOW_2016
+from reproduce.paper import MEASURES
+from reproduce.results import exploration, select, words
+from reproduce.results.exploration import ExplorationCurves
+from reproduce.results.runs import NoResults
+from reproduce.results.tables import Tables
 
 _ROW_HEIGHT, _LEGEND_HEIGHT, _LINE_HEIGHT = 1.8, 0.35, 0.2  # inches, without the caption
-_TASKS = {"convnet": "Convnet", "autoencoder": "Autoencoder"}  # from top to bottom
 _LETTERS = dict(zip(MEASURES, "abc"))
 _NAMES = {
     "minimum_hamming": "Minimum Hamming distance",
@@ -26,155 +37,184 @@ _ALONG = {
     "switches": "data points (sorted)",
     "log_volume": "neurons (sorted)",
 }
-_PAPER = {
-    "minimum_hamming": (0.0, 0.07),
-    "switches": (0.0, 0.06),
-    "log_volume": (-2000.0, 500.0),
-}
 _TOTAL_NAMES = {
     "minimum_hamming": "Minimum Hamming distance,\nsum over epochs",
     "switches": "Activation-state switches,\nmean over data points",
     "log_volume": "Log-product of singular values,\nmean over neurons",
 }
+_LINE = {"linewidth": 1.1}
 _MARKER = {"marker": "o", "markersize": 3.0, "linewidth": 0.9, "capsize": 1.8}
 _APART = 0.07  # between the markers of two optimizers, of the distance of two layers
 
 
-def draw(runs, out):
-    """Draws Figure 5, and the totals by layer beside it.
+def whole(tables: Tables, options: Options) -> Sheet:
+    """Draws Figure 5 as the paper lays it out: convnet above, autoencoder below.
 
     Args:
-        runs: Runs of one result set, as `tables.find_runs` gives them.
-        out: Directory to write to.
+        tables: Tables of the runs.
+        options: Of which `variant` is taken.
 
     Returns:
-        The paths written: `figure_5.png` and `.pdf`, and `figure_5_layers`.
+        A `Sheet`; a task without results has no row.
+
+    Raises:
+        NoResults: If there are results of neither task.
+    """
+    return compose(tables, options.variant or TENSORFLOW_2016)
+
+
+def variants(tables: Tables, options: Options) -> Iterator[tuple[str, Sheet]]:
+    """Draws Figure 5 of one task, and the totals by layer beside it.
+
+    Args:
+        tables: Tables of one task and experiment.
+        options: Of which `variant` is taken.
+
+    Yields:
+        `figure_5` and `figure_5_layers`, and both `..._keras_3` where optimizers of Keras 3
+        were measured.
 
     Raises:
         NoResults: If no exploration was measured.
-        ResultsError: If tables are damaged, or the runs not of one protocol.
     """
-    tables.require_one_protocol(runs)
-    exploration, losses = tables.read_exploration(runs), tables.read_losses(runs)
-    figure = compose(runs, exploration, losses)
-    layers = compose_layers(runs, exploration, losses)
-    return style.save(figure, out, "figure_5") + style.save(layers, out, "figure_5_layers")
+    measured = optimizers.of_table(tables.exploration["totals"])
+    for variant, ending in options.variants(measured).items():
+        yield f"figure_5{ending}", compose(tables, variant)
+        yield f"figure_5_layers{ending}", compose_layers(tables, variant)
 
 
-def compose(runs, exploration, losses):
-    """Figure 5: convnet above, autoencoder below; a column for each measure.
+@style.styled
+def compose(tables: Tables, variant: str = TENSORFLOW_2016) -> Sheet:
+    """Figure 5: a row for each task, a column for each measure.
 
     Args:
-        runs: Frame of `tables.find_runs`.
-        exploration: Frames of `tables.read_exploration`.
-        losses: Frame of `tables.read_losses`.
+        tables: Tables of the runs.
+        variant: Variant of RMSProp and Adam.
 
     Returns:
-        A `matplotlib.figure.Figure`. A task without results has no row.
+        A `Sheet`.
 
     Raises:
         NoResults: If there are results of neither task.
     """
-    found = _found(exploration, losses)
-    figure, grid = _grid(len(found))
-    with style.context():
-        notes = []
-        for row, each in zip(grid, found):
-            row[0].set_title(_TASKS[each.task], loc="left")
-            notes.append([_panel(axes, each, measure) for axes, measure in zip(row, MEASURES)])
-        for axes, measure in zip(grid[-1], MEASURES):
-            name = f"({_LETTERS[measure]}) {_NAMES[measure]}"
-            axes.set_xlabel(f"{_ALONG[measure]}\n{name}")
-        for column in grid.T:
-            figure.align_ylabels(column)
-        shown = {each.task: each.measures["minimum_hamming"] for each in found}
-        legend.above(figure, legend.optimizers(shown, losses))
-    _caption(figure, runs, exploration, found, [any(row) for row in notes])
-    return figure
+    tables, rows = _measured(tables, variant)
+    looks = style.looks(optimizers.by_task(tables.runs))
+    figure, grid = _grid(len(rows))
+    outside = []
+    for row, curves in zip(grid, rows):
+        row[0].set_title(curves.task.capitalize(), loc="left")
+        left = [_panel(axes, curves, measure, looks) for axes, measure in zip(row, MEASURES)]
+        outside.append(any(left))
+    for axes, measure in zip(grid[-1], MEASURES):
+        axes.set_xlabel(f"{_ALONG[measure]}\n({_LETTERS[measure]}) {_NAMES[measure]}")
+    for column in grid.T:
+        figure.align_ylabels(column)
+    shown = {curves.task: curves.measures["minimum_hamming"] for curves in rows}
+    legend.above(figure, legend.entries(shown, looks, tables.losses, dashes=True))
+    notes = ["(b), (c): a thin line a seed"] if _several(tables) else []
+    if any(outside):
+        notes.append(f"{captions.OUTSIDE} of (a)")
+    details = _caption(figure, tables, rows, notes, captions.bands(tables.runs))
+    details += _lengths(rows)
+    return Sheet(figure, "Figure 5: exploration", details)
 
 
-def compose_layers(runs, exploration, losses):
+@style.styled
+def compose_layers(tables: Tables, variant: str = TENSORFLOW_2016) -> Sheet:
     """Totals of each measure in each layer: do early layers explore more?
 
     Args:
-        runs: Frame of `tables.find_runs`.
-        exploration: Frames of `tables.read_exploration`.
-        losses: Frame of `tables.read_losses`.
+        tables: Tables of the runs.
+        variant: Variant of RMSProp and Adam.
 
     Returns:
-        A `matplotlib.figure.Figure`: tasks above each other, a column for each measure,
-        layers from the input to the output along the horizontal axis.
+        A `Sheet`: tasks above each other, a column for each measure, layers from the input to
+        the output along the horizontal axis.
 
     Raises:
         NoResults: If there are results of neither task.
     """
-    found = _found(exploration, losses)
-    totals = exploration_curves.totals(exploration, losses)
-    figure, grid = _grid(len(found), lines=1)
-    with style.context():
-        for row, each in zip(grid, found):
-            table = totals[(totals["task"] == each.task) & (totals["scope"] != "network")]
-            table = table[~table["optimizer"].isin(each.shorter)]
-            row[0].set_title(_TASKS[each.task], loc="left")
-            for axes, measure in zip(row, MEASURES):
-                _layers_panel(axes, table[table["measure"] == measure])
-        for axes, measure in zip(grid[-1], MEASURES):
-            axes.set_xlabel(f"layers\n({_LETTERS[measure]}) {_TOTAL_NAMES[measure]}")
-        shown = {each.task: each.measures["log_volume"] for each in found}
-        legend.above(figure, legend.optimizers(shown, losses))
-    _caption(figure, runs, exploration, found, [False] * len(found), by_layer=True)
-    return figure
+    tables, rows = _measured(tables, variant)
+    looks = style.looks(optimizers.by_task(tables.runs))
+    totals = exploration.totals(tables.exploration, tables.losses)
+    figure, grid = _grid(len(rows), lines=1)
+    for row, curves in zip(grid, rows):
+        table = totals[(totals["task"] == curves.task) & (totals["scope"] != "network")]
+        table = table[~optimizers.is_of(table, *curves.shorter)]
+        row[0].set_title(curves.task.capitalize(), loc="left")
+        for axes, measure in zip(row, MEASURES):
+            _layers_panel(axes, table[table["measure"] == measure], looks)
+    for axes, measure in zip(grid[-1], MEASURES):
+        axes.set_xlabel(f"layers\n({_LETTERS[measure]}) {_TOTAL_NAMES[measure]}")
+    shown = {curves.task: curves.measures["log_volume"] for curves in rows}
+    legend.above(figure, legend.entries(shown, looks, tables.losses, dashes=True))
+    bars = "bars: 95% intervals over seeds" if _several(tables, least=3) else ""
+    details = _caption(figure, tables, rows, [], bars)
+    return Sheet(figure, "Figure 5, by layer: exploration", details)
 
 
-def _found(exploration, losses):
-    """The curves of each task that has any."""
-    every = [exploration_curves.exploration_curves(exploration, losses, task) for task in _TASKS]
-    found = [each for each in every if each]
-    if not found:
+def _measured(tables: Tables, variant: str) -> tuple[Tables, list[ExplorationCurves]]:
+    """Tables of the optimizers of a variant, and the curves of each task that has any."""
+    trained = {
+        task: optimizers.of_table(tables.runs[tables.runs["task"] == task])
+        for task in paper.TASKS
+        if task in tables.tasks
+    }
+    tables = tables.only(
+        {task: select.of_variant(every, variant) for task, every in trained.items()}
+    )
+    curves = [
+        exploration.exploration_curves(tables.exploration, tables.losses, task) for task in trained
+    ]
+    rows = [one for one in curves if one]
+    if not rows:
         raise NoResults(
             "Figure 5 needs the exploration measures of the convnet or the autoencoder, and the "
             "runs have none. Measure them with `python -m reproduce explore RUNS`, where "
             "activations were recorded (`--protocols activations`)."
         )
-    return found
+    return tables, rows
 
 
-def _grid(rows, lines=0):
+def _grid(rows: int, lines: int = 0) -> tuple[Figure, np.ndarray]:
     """A figure with rows of panels, and room for further lines under the last of them."""
     figure = style.new_figure(_ROW_HEIGHT * rows + _LEGEND_HEIGHT + _LINE_HEIGHT * lines)
-    with style.context():
-        return figure, figure.subplots(rows, len(MEASURES), squeeze=False)
+    return figure, figure.subplots(rows, len(MEASURES), squeeze=False)
 
 
-def _panel(axes, each, measure):
+def _panel(axes: Axes, curves: ExplorationCurves, measure: str, looks: style.Looks) -> bool:
     """Draws one measure of one task; returns whether first epochs leave the axis."""
-    drawn, paper = each.measures[measure], _PAPER[measure]
-    for label, colour in style.colours(drawn).items():
-        curves.draw(axes, drawn[label], colour, label)
+    drawn, published = curves.measures[measure], paper.EXPLORATION_AXIS[measure]
+    over_epochs = measure == "minimum_hamming"
+    draw = panels.draw if over_epochs else panels.draw_seeds
+    for one, curve in drawn.items():
+        look = looks[curves.task, one]
+        label = words.label(one, curves.task)
+        draw(axes, curve, look.colour, label, linestyle=look.dashes, **_LINE)
     # On its way to infinity a run may switch anything: the others decide on the axis.
-    shown = [drawn[label] for label in drawn if label not in each.shorter] or list(drawn.values())
-    if measure == "log_volume":  # a band may reach below the floor, where no neuron is
-        shown = [dataclasses.replace(curve, deviation=None) for curve in shown]
-    low, high, leaves = curves.limits(shown, paper, transient=measure == "minimum_hamming")
-    axes.set_ylim(low if measure == "log_volume" else 0.0, high)
-    axes.set_xlim(0, max(curve.epoch.max() for curve in shown))
-    curves.round_ticks(axes)
-    curves.zero_line(axes)
-    curves.paper_axis(axes, paper)
+    whole_runs = [curve for one, curve in drawn.items() if one not in curves.shorter]
+    seen = whole_runs or list(drawn.values())
+    if not over_epochs:
+        seen = [seed for curve in seen for seed in curve.seeds]
     axes.set_ylabel(_LABELS[measure])
     axes.set_xlabel(_ALONG[measure])
-    return leaves
+    return ranges.finish(axes, seen, published, transient=over_epochs)
 
 
-def _layers_panel(axes, table):
+def _layers_panel(axes: Axes, table: pd.DataFrame, looks: style.Looks) -> None:
     layers = list(dict.fromkeys(table["scope"]))
-    colours = style.colours(table["optimizer"])
-    for index, (label, colour) in enumerate(colours.items()):
-        rows = table[table["optimizer"] == label].set_index("scope").reindex(layers)
-        shift = _APART * (index - (len(colours) - 1) / 2)
+    pairs = optimizers.by_task(table)
+    for index, (task, one) in enumerate(pairs):
+        look = looks[task, one]
+        rows = optimizers.rows(table, one).set_index("scope").reindex(layers)
+        shift = _APART * (index - (len(pairs) - 1) / 2)
         places = [place + shift for place in range(1, len(layers) + 1)]
         errors = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
-        axes.errorbar(places, rows["mean"], errors, color=colour, label=label, **_MARKER)
+        label = words.label(one, task)
+        bars = axes.errorbar(
+            places, rows["mean"], errors, color=look.colour, label=label, **_MARKER
+        )
+        bars[0].set_linestyle(look.dashes)
     axes.set_xlim(0.5, len(layers) + 0.5)
     axes.set_xticks(range(1, len(layers) + 1), [layer.rsplit("_", 1)[-1] for layer in layers])
     if table["mean"].min() >= 0:
@@ -182,25 +222,55 @@ def _layers_panel(axes, table):
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
 
 
-def _caption(figure, runs, exploration, found, leaves, by_layer=False):
-    shown = [path for each in found for path in each.paths]
-    drawn = runs[runs["run"].isin(shown)]
-    totals = exploration["totals"]
-    lines = captions.lines(drawn, bands=None if by_layer else "seeds")
-    for line, each, outside in zip(lines, found, leaves):
-        of_task = drawn[drawn["task"] == each.task]
-        rows = totals[totals["run"].isin(each.paths)]
-        line += [captions.activations(of_task), captions.floor(rows)]
-        if by_layer and of_task["seed"].nunique() > 2:
-            line.append("bars: 95% intervals over seeds")
-        if each.shorter:
-            panels = "all panels" if by_layer else "(b) and (c)"
-            line.append(f"without {', '.join(each.shorter)} in {panels}: too few epochs")
-        if each.missing:
-            line.append(f"trained but not measured so: {', '.join(each.missing)}")
-        if outside:
-            line.append("the first epochs lie outside the vertical axis of (a)")
-    lines.append(["(a) as a share of all bits, (b) of all possible switches"])
-    lines[-1].append("the paper does not say its floor in (c), where its axis ends at -2000")
-    lines[-1] += [phrase for phrase in [captions.rmsprop(drawn)] if phrase]
-    style.caption(figure, lines)
+def _caption(
+    figure: Figure,
+    tables: Tables,
+    rows: Sequence[ExplorationCurves],
+    notes: list[str],
+    bands: str,
+) -> list[str]:
+    """Writes the short caption and returns the long one."""
+    several = len(rows) > 1
+    shown = [path for curves in rows for path in curves.paths]
+    runs = tables.runs[tables.runs["run"].isin(shown)]
+    pairs = [(curves.task, one) for curves in rows for one in curves.measures["minimum_hamming"]]
+    missing = captions.names([(c.task, one) for c in rows for one in c.missing], several)
+    shorter = captions.names([(c.task, one) for c in rows for one in c.shorter], several)
+    notes = [
+        bands,
+        *notes,
+        f"without {shorter} in (b) and (c): too few epochs" if shorter else "",
+        f"trained but not measured so: {missing}" if missing else "",
+    ]
+    variant = captions.variants(pairs)
+    captions.write(figure, [*captions.experiments(runs), captions.short_variants(pairs), *notes])
+    details = [*captions.details(runs), variant, *notes]
+    for curves in rows:
+        table = tables.exploration["totals"]
+        rests_on = words.floor(table[table["run"].isin(curves.paths)])
+        recorded = words.activations(runs[runs["task"] == curves.task])
+        details.append(f"{curves.task}: {recorded}; {rests_on}")
+    details.append("(a) as a share of all bits, (b) of all possible switches")
+    details.append("the paper does not say its floor in (c), where its axis ends at -2000")
+    return [text for text in details if text]
+
+
+def _several(tables: Tables, least: int = 2) -> bool:
+    return bool(tables.runs.groupby(["task", *optimizers.COLUMNS])["seed"].nunique().max() >= least)
+
+
+def _lengths(rows: Sequence[ExplorationCurves]) -> list[str]:
+    """What the paper's horizontal axes say of points and units that ours do not."""
+    notes = []
+    for curves in rows:
+        for measure, published in paper.EXPLORATION_PLACES.get(curves.task, {}).items():
+            drawn = list(curves.measures[measure].values())
+            if drawn and (last := int(max(curve.along.max() for curve in drawn))) != published:
+                notes.append(
+                    f"{curves.task}: {last:,} {_ALONG[measure].split(' (')[0]}, where the "
+                    f"paper's axis ends at {published:,}"
+                )
+    return notes
+
+
+registry.register(registry.Figure("5", whole, variants, options=("variant",)))

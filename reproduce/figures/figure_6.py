@@ -1,105 +1,107 @@
 """Figure 6: training loss of every optimizer."""
 
-from matplotlib.lines import Line2D
-from reproduce.tables import ResultsError
+from collections.abc import Iterator
 
-from reproduce import captions, curves, style, tables
+import pandas as pd
+from matplotlib.axes import Axes
 
-_PANEL_HEIGHT, _ROW_HEIGHT = 2.08, 0.21  # inches, of the panels and of a row of the legend
-_WIDTH = {1: style.NARROW_WIDTH, 2: style.WIDTH}
-_PAPER_LOSS = {"convnet": (0.0, 2.5), "autoencoder": (0.0, 0.12)}
-_LETTER = {"convnet": "b", "autoencoder": "c"}
-_NAME = {"convnet": "Convnet", "autoencoder": "Autoencoder"}
+from reproduce import optimizers, paper
+from reproduce.figures import axes as ranges
+from reproduce.figures import captions, legend, panels, registry, style
+from reproduce.figures.options import Options
+from reproduce.figures.sheets import Sheet
+from reproduce.optimizers import TENSORFLOW_2016
+from reproduce.results import select, words
+from reproduce.results.curves import over_seeds
+from reproduce.results.runs import NoResults
+from reproduce.results.tables import Tables
 
-
-def draw(runs, out):
-    """Draws Figure 6.
-
-    Args:
-        runs: Runs of one result set, as `tables.find_runs` gives them.
-        out: Directory to write to.
-
-    Returns:
-        The paths written, `figure_6.png` and `figure_6.pdf`.
-
-    Raises:
-        ResultsError: If losses are missing, or the runs not of one protocol.
-    """
-    tables.require_one_protocol(runs)
-    return style.save(compose(runs, tables.read_losses(runs)), out, "figure_6")
+_HEIGHT, _WIDTH = 2.45, {1: style.NARROW_WIDTH, 2: style.WIDTH}  # inches, without the caption
+_LETTERS = {"convnet": "b", "autoencoder": "c"}
+_LINE = {"linewidth": 1.1}
 
 
-def compose(runs, losses):
-    """Figure 6: legend, (b) convnet, (c) autoencoder, as the paper lays it out.
+def whole(tables: Tables, options: Options) -> Sheet:
+    """Draws Figure 6 as the paper lays it out: legend, (b) convnet, (c) autoencoder.
 
     Args:
-        runs: Frame of `tables.find_runs`.
-        losses: Frame of `tables.read_losses`.
+        tables: Tables of the runs.
+        options: Of which `variant` is taken.
 
     Returns:
-        A `matplotlib.figure.Figure`. A task without results has no panel.
+        A `Sheet`; a task without losses has no panel.
 
     Raises:
-        ResultsError: If neither task has losses.
+        NoResults: If neither task has losses.
     """
-    tasks = [task for task in _LETTER if (losses["task"] == task).any()]
-    if not tasks:
-        raise ResultsError(
+    return compose(tables, options.variant or TENSORFLOW_2016)
+
+
+def variants(tables: Tables, options: Options) -> Iterator[tuple[str, Sheet]]:
+    """Draws Figure 6 of one task, for each variant of RMSProp and Adam.
+
+    Args:
+        tables: Tables of one task and experiment.
+        options: Of which `variant` is taken.
+
+    Yields:
+        `figure_6`, and `figure_6_keras_3` where optimizers of Keras 3 were trained.
+    """
+    for variant, ending in options.variants(optimizers.of_table(tables.losses)).items():
+        yield f"figure_6{ending}", compose(tables, variant)
+
+
+@style.styled
+def compose(tables: Tables, variant: str = TENSORFLOW_2016) -> Sheet:
+    """Losses of each task in a panel of its own.
+
+    Args:
+        tables: Tables of the runs.
+        variant: Variant of RMSProp and Adam.
+
+    Returns:
+        A `Sheet`.
+
+    Raises:
+        NoResults: If neither task has losses.
+    """
+    shown = {
+        task: select.of_variant(optimizers.of_table(tables.of(task).losses), variant)
+        for task in _LETTERS
+        if (tables.losses["task"] == task).any()
+    }
+    if not shown:
+        raise NoResults(
             "The runs have no losses of the convnet or the autoencoder. Write "
             "them with `python -m reproduce solve RUNS`."
         )
-    entries = _entries(losses, tasks)
-    rows = sum(1 + label.count("\n") for label in entries)
-    height = max(_PANEL_HEIGHT, _ROW_HEIGHT * rows)
-    figure = style.new_figure(height, _WIDTH[len(tasks)])
-    with style.context():
-        grid = figure.subplots(1, len(tasks), squeeze=False)[0]
-        leaves = [
-            _panel(axes, losses[losses["task"] == task], task) for axes, task in zip(grid, tasks)
-        ]
-        handles = [Line2D([], [], color=colour, label=label) for label, colour in entries.items()]
-        # The paper gives the legend a place of its own, left of the curves.
-        figure.legend(handles=handles, loc="outside left upper", labelspacing=0.9)
-    lines = captions.lines(runs[runs["task"].isin(tasks)])
-    for line, task, left in zip(lines, tasks, leaves):
-        line += [
-            phrase for phrase in [captions.accuracies(losses[losses["task"] == task])] if phrase
-        ]
-        line += ["the first epochs lie outside the vertical axis"] if left else []
-    style.caption(figure, lines)
-    return figure
+    looks = style.looks(optimizers.by_task(tables.runs))
+    tables = tables.only(shown)
+    figure = style.new_figure(_HEIGHT, _WIDTH[len(shown)])
+    for axes, task in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown):
+        _panel(axes, task, tables.of(task).losses, looks)
+    legend.above(figure, legend.entries(shown, looks, tables.losses, dashes=True))
+    drawn = optimizers.by_task(tables.losses)
+    phrases = [captions.bands(tables.runs), "logarithmic axes; the paper's are linear"]
+    short = [*captions.experiments(tables.runs), captions.short_variants(drawn)]
+    captions.write(figure, [*short, *phrases])
+    details = [*captions.details(tables.runs), captions.variants(drawn), *phrases]
+    for task in shown:
+        accuracies = words.accuracies(tables.of(task).losses)
+        details += [f"{task}: {accuracies}"] if accuracies else []
+    return Sheet(figure, "Figure 6: training loss", [text for text in details if text])
 
 
-def _panel(axes, losses, task):
-    """Draws a task's losses; returns whether first epochs leave the axis."""
-    drawn = {
-        label: curves.over_seeds(losses[losses["optimizer"] == label], "loss")
-        for label in style.in_order(losses["optimizer"])
-    }
-    for label, colour in style.colours(drawn).items():
-        curves.draw(axes, drawn[label], colour, label)
-    # A loss on its way to infinity would flatten all other curves, and so would a burst.
-    diverged = set(losses[losses["status"] == "diverged"]["optimizer"])
-    shown = [curve for label, curve in drawn.items() if label not in diverged]
-    low, high = _PAPER_LOSS[task]
-    high = max(high, curves.limits(shown)[1] if shown else high)
-    axes.set_xlim(0, losses["epoch"].max())
-    axes.set_ylim(low, high)
-    curves.round_ticks(axes)
+def _panel(axes: Axes, task: str, losses: pd.DataFrame, looks: style.Looks) -> None:
+    drawn = []
+    for one in optimizers.of_table(losses):
+        look = looks[task, one]
+        drawn.append(over_seeds(optimizers.rows(losses, one), "loss"))
+        label = words.label(one, task)
+        panels.draw(axes, drawn[-1], look.colour, label, linestyle=look.dashes, **_LINE)
+    ranges.logarithmic(axes, drawn, paper.TRAINING_LOSS_AXIS[task])
     axes.set_ylabel("loss")
-    axes.set_xlabel(f"epochs\n({_LETTER[task]}) {_NAME[task]}")
-    return any((curve.mean > high).any() for curve in shown)
+    axes.set_xlabel(f"epochs\n({_LETTERS[task]}) {task.capitalize()}")
 
 
-def _entries(losses, tasks):
-    """Legend entries and their colours; runs that diverged say so."""
-    entries = {}
-    for label, colour in style.colours(losses["optimizer"]).items():
-        lines = [label]
-        for task in tasks:
-            rows = losses[(losses["optimizer"] == label) & (losses["task"] == task)]
-            fate = curves.diverged(rows)
-            if fate:
-                lines += [f"{task}:", fate] if len(tasks) > 1 else [f"({fate})"]
-        entries["\n".join(lines)] = colour
-    return entries
+registry.register(registry.Figure("6", whole, variants, options=("variant",)))

@@ -4,15 +4,22 @@ The paper compares them in words: both have the loss's value and gradient at W^n
 is convex and the other affine, and so decreases without bound. Here they are drawn.
 """
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
-from reproduce.tables import NoResults
 
-from reproduce import captions, illustration_tables, style, tables
+from reproduce import optimizers, paper
+from reproduce.figures import captions, registry, style
+from reproduce.figures.sheets import Sheet
+from reproduce.optimizers import Optimizer
+from reproduce.results import illustrations, words
+from reproduce.results.runs import NoResults
 
 _HEIGHT = {1: 2.05, 2: 3.7}  # inches, without the caption, by rows
-_TASKS = ["convnet", "autoencoder"]
 _NAMES = {"negative gradient": "along the negative gradient"}
 _MARGIN = 0.07
 _HIGHEST = 3.0  # times the loss at W^n, to which the axis reaches at most
@@ -35,63 +42,67 @@ _CURVES = {
 }
 
 
-def draw(root, out):
+def whole(root: Path) -> Sheet:
     """Draws Figure A4.
 
     Args:
         root: A directory of results, whose `illustrations` hold the tables.
-        out: Directory to write to.
 
     Returns:
-        The paths written, `figure_a4.png` and `figure_a4.pdf`.
+        A `Sheet`.
 
     Raises:
         NoResults: If the tables of both tasks are missing.
         ResultsError: If they are damaged.
     """
-    found, missing = {}, None
-    for task in _TASKS:
+    lines, missing = {}, []
+    for task in paper.TASKS:
         try:
-            found[task] = illustration_tables.read(root, f"lines_{task}", ["losses"])
+            lines[task] = illustrations.read(root, f"lines_{task}", ["losses"])
         except NoResults as error:
-            missing = error
-    if not found:
-        raise missing
-    return style.save(compose(found), out, "figure_a4")
+            missing.append(error)
+    if not lines:
+        raise missing[0]
+    return compose(lines)
 
 
-def compose(found):
+@style.styled
+def compose(lines: Mapping[str, Sequence]) -> Sheet:
     """Figure A4: a row for each task, a column for each direction.
 
     Args:
-        found: {task: (settings, frame of `lines.follow`)}.
+        lines: {task: (settings, frame of `stages.lines.follow`)}.
 
     Returns:
-        A `matplotlib.figure.Figure`.
+        A `Sheet`.
     """
-    count = max(table["direction"].nunique() for _, table in found.values())
-    figure = style.new_figure(_HEIGHT[len(found)], style.WIDTH)
-    with style.context():
-        grid = figure.subplots(len(found), count, squeeze=False)
-        for row, (task, (_, table)) in zip(grid, found.items()):
-            for axes, (name, line) in zip(row, table.groupby("direction", sort=False)):
-                _panel(axes, line)
-                if axes in grid[0]:
-                    axes.set_title(_NAMES.get(name, f"along {name.replace(' ', ' direction ')}"))
-                if axes in grid[-1]:
-                    axes.set_xlabel("position, in norms of $W^n$")
-            row[0].set_ylabel(f"loss of the {task}")
-        figure.align_ylabels(grid[:, 0])
-        handles = [Line2D([], [], label=label, **line) for label, line in _CURVES.values()]
-        handles.append(Line2D([], [], label="$W^n$", **_WEIGHTS))
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    style.caption(
-        figure, [_phrases(task, *each) for task, each in found.items()] + [_shared(found)]
-    )
-    return figure
+    count = max(table["direction"].nunique() for _, table in lines.values())
+    figure = style.new_figure(_HEIGHT[len(lines)], style.WIDTH)
+    grid = figure.subplots(len(lines), count, squeeze=False)
+    for row, (task, (_, table)) in zip(grid, lines.items()):
+        for axes, (name, line) in zip(row, table.groupby("direction", sort=False)):
+            _panel(axes, line)
+            if axes in grid[0]:
+                axes.set_title(_NAMES.get(name, f"along {name.replace(' ', ' direction ')}"))
+            if axes in grid[-1]:
+                axes.set_xlabel("position, in norms of $W^n$")
+        row[0].set_ylabel(f"loss of the {task}")
+    figure.align_ylabels(grid[:, 0])
+    handles = [Line2D([], [], label=label, **line) for label, line in _CURVES.values()]
+    handles.append(Line2D([], [], label="$W^n$", **_WEIGHTS))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    runs = {task: _run(settings) for task, (settings, _) in lines.items()}
+    rounds = [_round(task, settings, runs[task]) for task, (settings, _) in lines.items()]
+    shared = _shared([settings for settings, _ in lines.values()])
+    variants = captions.variants((task, _optimizer(run)) for task, run in runs.items())
+    captions.write(figure, [*rounds, variants, shared[-1]])
+    trainings = [f"{task}: {'; '.join(words.experiment(run))}" for task, run in runs.items()]
+    details = [*rounds, *trainings, variants, *shared]
+    title = "Figure A4: the Taylor loss and the Taylor approximation to the loss"
+    return Sheet(figure, title, [text for text in details if text])
 
 
-def _panel(axes, line):
+def _panel(axes: Axes, line: pd.DataFrame) -> None:
     for column, (_, options) in _CURVES.items():
         axes.plot(line["position"], line[column], **options)
     start = line.loc[line["position"].abs().idxmin()]
@@ -107,21 +118,27 @@ def _panel(axes, line):
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
 
 
-def _phrases(task, settings, table):
+def _run(settings: Mapping) -> pd.DataFrame:
+    """The run that a line was followed in, as `runs.find_runs` gives runs."""
     config = {**settings["config"], **settings["config"]["metadata"]}
-    runs = pd.DataFrame([{"config": config, "seed": config["seed"]}])
-    optimizer = tables.optimizer_label(
-        task, config["optimizer"]["name"], config["optimizer"]["learning_rate"]
+    options = config["optimizer"]
+    optimizer = Optimizer(options["name"], options["learning_rate"], options["variant"])
+    return pd.DataFrame([{**optimizer.columns, "config": config, "seed": config["seed"]}])
+
+
+def _optimizer(run: pd.DataFrame) -> Optimizer:
+    return optimizers.of_table(run)[0]
+
+
+def _round(task: str, settings: Mapping, run: pd.DataFrame) -> str:
+    return (
+        f"{task}: {words.label(_optimizer(run), task)}, step {settings['step']} of epoch "
+        f"{settings['epoch']}, minibatch of {settings['examples']}, {words.training(run)}"
     )
-    return [
-        f"{task}: {optimizer}, step {settings['step']} of epoch {settings['epoch']}, "
-        f"minibatch of {settings['examples']}",
-        *captions.experiment(runs),
-    ]
 
 
-def _shared(found):
-    seeds = sorted({settings["directions_seed"] for settings, _ in found.values()})
+def _shared(settings: list[Mapping]) -> list[str]:
+    seeds = sorted({one["directions_seed"] for one in settings})
     return [
         "network scope: all kernels move, biases stay; computed in float64",
         "random directions: Gaussian, in each layer of the norm of its kernel, seed "
@@ -129,3 +146,6 @@ def _shared(found):
         "gradient: of the minibatch's loss",
         f"axes end at {_HIGHEST:g} times the loss at $W^n$",
     ]
+
+
+registry.register(registry.Figure("A4", whole))

@@ -1,48 +1,80 @@
-"""The legend above the panels of a figure: optimizers, and which of their runs diverged."""
+"""The legend above the panels of a figure: optimizers, and what became of their runs."""
 
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reproduce import curves, style
+from reproduce import optimizers
+from reproduce.figures.style import Look, Looks
+from reproduce.optimizers import Optimizer
+from reproduce.results import words
 
 _HANDLE, _CHARACTERS = 7, 15.0  # characters, of a handle and of an inch of legend
 
 
-def optimizers(shown, losses):
+def entries(
+    shown: Mapping[str, Iterable[Optimizer]],
+    looks: Looks,
+    losses: pd.DataFrame,
+    dead: Iterable[tuple[str, Optimizer]] = (),
+    dashes: bool = False,
+) -> list[Line2D]:
     """Entries of optimizers in the order of the paper's legends.
 
     Args:
-        shown: Dictionary from task to the labels of the optimizers that are drawn.
-        losses: Frame of `tables.read_losses`.
+        shown: {task: optimizers that are drawn}.
+        looks: What `style.looks` gave.
+        losses: Frame of `load.read_losses`.
+        dead: Pairs of a task and an optimizer that has no regret but rounding.
+        dashes: Whether optimizers differ by dashes besides colours.
 
     Returns:
-        A list of lines; the label of an optimizer with diverged runs says so.
+        A list of lines. What both tasks call by one name has one entry; it says where runs
+        diverged.
     """
-    entries = []
-    for label, colour in style.colours(
-        {label for each in shown.values() for label in each}
-    ).items():
-        # One label may stand for runs of both tasks, of which only one diverged.
-        fates = {task: _fate(losses, task, label) for task in sorted(shown) if label in shown[task]}
-        words = ", ".join(
-            f"{task} {fate}" if len(shown) > 1 else fate for task, fate in fates.items() if fate
+    dead = set(dead)
+    lines: dict[str, tuple[Look, dict[str, str]]] = {}
+    for optimizer in optimizers.in_order(one for some in shown.values() for one in some):
+        for task in (task for task in shown if optimizer in shown[task]):
+            look = looks[task, optimizer]
+            fate = _fate(losses, task, optimizer, (task, optimizer) in dead)
+            lines.setdefault(words.label(optimizer, task), (look, {}))[1][task] = fate
+    return [
+        Line2D(
+            [],
+            [],
+            color=look.colour,
+            linestyle=look.dashes if dashes else "-",
+            label=_label(text, fates, len(shown) > 1),
         )
-        entries.append(Line2D([], [], color=colour, label=f"{label} ({words})" if words else label))
-    return entries
+        for text, (look, fates) in lines.items()
+    ]
 
 
-def above(figure, entries):
+def above(figure: Figure, handles: list[Line2D]) -> None:
     """Draws the legend in rows above all panels, where no curve can run through them.
 
     Args:
         figure: Figure to draw on.
-        entries: List of lines with labels.
+        handles: List of lines with labels.
     """
-    columns = len(entries)
+    columns, rows = len(handles), 1
     fitting = figure.get_figwidth() * _CHARACTERS
-    if sum(len(entry.get_label()) + _HANDLE for entry in entries) > fitting:
-        columns = -(-columns // 2)
-    figure.legend(handles=entries, loc="outside upper center", ncols=columns)
+    length = sum(len(handle.get_label()) + _HANDLE for handle in handles)
+    while length > fitting * rows and columns > 1:
+        rows += 1
+        columns = -(-len(handles) // rows)
+    figure.legend(handles=handles, loc="outside upper center", ncols=columns)
 
 
-def _fate(losses, task, label):
-    return curves.diverged(losses[(losses["task"] == task) & (losses["optimizer"] == label)])
+def _fate(losses: pd.DataFrame, task: str, optimizer: Optimizer, dead: bool) -> str:
+    of_task = losses[losses["task"] == task]
+    return "dead" if dead else words.diverged(optimizers.rows(of_task, optimizer))
+
+
+def _label(text: str, fates: Mapping[str, str], several: bool) -> str:
+    """One label may stand for runs of both tasks, of which only one diverged."""
+    told = [f"{task} {fate}" if several else fate for task, fate in fates.items() if fate]
+    return f"{text} ({', '.join(told)})" if told else text

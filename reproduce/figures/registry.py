@@ -1,96 +1,169 @@
-"""Draws the paper's figures from saved results, by number."""
+"""The figures by number, and drawing them from a directory of results."""
 
+import bisect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from reproduce.tables import NoResults, ResultsError
+import pandas as pd
 
-from reproduce import (
-    figure_1,
-    figure_2,
-    figure_3,
-    figure_4,
-    figure_5,
-    figure_6,
-    figure_a4,
-    tables,
-)
+from reproduce.figures import sheets
+from reproduce.figures.options import Options, merged, require_rates
+from reproduce.figures.sheets import Sheet
+from reproduce.results import manifest
+from reproduce.results.manifest import Drawing
+from reproduce.results.runs import NoResults, ResultsError, find_runs
+from reproduce.results.tables import Tables
 
-# A figure's module has `draw(runs, out, ...)`; register it here, with the options it takes.
-FIGURES = {"3": figure_3.draw, "4": figure_4.draw, "5": figure_5.draw, "6": figure_6.draw}
-_OPTIONS = {"3": ["records", "ball"], "4": ["records", "layer", "sgd", "ball"], "5": [], "6": []}
-# These rest on no runs but on tables of their own, computed beforehand: `draw(root, out)`.
-ILLUSTRATIONS = {"1": figure_1.draw, "2": figure_2.draw, "A4": figure_a4.draw}
-ALL = sorted({**FIGURES, **ILLUSTRATIONS})
+PAPER = "paper"  # the folder of the paper's figures
 
 
-def draw(numbers, root, out, **options):
-    """Draws figures of every result set below a directory.
+@dataclass(frozen=True)
+class Figure:
+    """One figure of the paper.
 
-    A set need not hold the results of every figure: it has those figures that it has
-    results for. A figure that was asked for must have results in one set at least; asking
-    for all of them (`ALL`) without options draws whatever there is.
+    Attributes:
+        number: Its number, such as `"4"`.
+        whole: Draws it as the paper lays it out: `whole(tables, options)`, a `Sheet`; of an
+            illustration, which rests on no runs but on tables of its own, `whole(root)`.
+        variants: Draws it of one task and experiment: `variants(tables, options)`, pairs of a
+            file's name and a `Sheet`. None for an illustration.
+        options: Names of the `Options` that it takes.
+    """
+
+    number: str
+    whole: Callable[..., Sheet]
+    variants: Callable[[Tables, Options], Iterator[tuple[str, Sheet]]] | None = None
+    options: Sequence[str] = ()
+
+
+FIGURES: dict[str, Figure] = {}
+ALL: list[str] = []
+
+
+def register(figure: Figure) -> None:
+    """Adds a figure, which is then drawn with all others.
+
+    Args:
+        figure: The `Figure`.
+    """
+    FIGURES[figure.number] = figure
+    if figure.number not in ALL:
+        bisect.insort(ALL, figure.number)
+
+
+def draw(
+    numbers: Iterable[str | int], root: str | Path, out: str | Path, **options: object
+) -> list[Path]:
+    """Draws figures: the paper's in `paper`, their variants by task and experiment.
+
+    What the paper's figures show is said by the manifest of the results. Results need not hold
+    what every figure needs: asking for all of them (`ALL`) draws whatever there is; a figure
+    that was asked for must have results.
 
     Args:
         numbers: Numbers of the figures, such as `["4", "A4"]`.
-        root: Directory of runs, or of several result sets.
-        out: Directory to write to. With several result sets, each has a
-            directory of its own in it.
-        **options: `records`, `layer`, `sgd`, `ball` of `figure_3.draw` and `figure_4.draw`.
+        root: Directory of results.
+        out: Directory to write to.
+        **options: Fields of `Options`, instead of the manifest's.
 
     Returns:
         A list of the files written.
 
     Raises:
-        ResultsError: If a figure is unknown, or its results are missing.
+        ResultsError: If a figure or an option is unknown, or results are missing.
     """
-    numbers = [_known(number) for number in numbers]
-    of_runs = [number for number in numbers if number in FIGURES]
-    illustrations = [number for number in numbers if number in ILLUSTRATIONS]
-    whatever_there_is = set(of_runs) == set(FIGURES)
-    written = _draw_illustrations(illustrations, root, out, whatever_there_is)
-    return written + (_draw_sets(of_runs, root, out, options) if of_runs else [])
-
-
-def _draw_illustrations(numbers, root, out, whatever_there_is):
-    written = []
-    for number in numbers:
+    numbers = list(dict.fromkeys(_known(number) for number in numbers))
+    asked = {name: value for name, value in options.items() if value is not None}
+    _require_taken(numbers, asked)
+    drawn: dict[str, list[Path]] = {number: [] for number in numbers}
+    missing: dict[str, NoResults] = {}
+    for job in _jobs(numbers, Path(root), asked):
         try:
-            written += ILLUSTRATIONS[number](root, out)
-        except NoResults:
-            if not whatever_there_is:
-                raise
-    return written
+            for name, sheet in job.sheets():
+                pdf = job.folder == PAPER
+                drawn[job.number] += sheets.save(sheet, Path(out, job.folder), name, pdf)
+        except NoResults as error:
+            missing.setdefault(job.number, error)
+    _require_asked(drawn, missing, asked)
+    written = [path for paths in drawn.values() for path in paths]
+    folders = dict.fromkeys(path.parent for path in written)
+    return written + [
+        sheets.write_index(folder, str(folder.relative_to(out))) for folder in folders
+    ]
 
 
-def _draw_sets(numbers, root, out, options):
-    sets = list(tables.find_runs(root).groupby("set"))
-    written, missing = {number: [] for number in numbers}, {}
-    for name, runs in sets:
-        target = Path(out, name) if len(sets) > 1 else Path(out)
-        for number in numbers:
-            taken = {key: options[key] for key in _OPTIONS[number] if key in options}
-            try:
-                written[number] += FIGURES[number](runs, target, **taken)
-            except NoResults as error:
-                missing.setdefault(number, error)
-    _require_asked(written, missing, options)
-    return [path for paths in written.values() for path in paths]
+@dataclass(frozen=True)
+class _Job:
+    """What is drawn into one folder for one figure; `sheets` gives names of files and sheets."""
+
+    number: str
+    folder: str
+    sheets: Callable[[], Iterable[tuple[str, Sheet]]]
 
 
-def _require_asked(written, missing, options):
-    """Raises what the first figure lacks that was asked for and is in no set."""
-    asked = set(written)
-    if asked == set(FIGURES):  # all there are; an option asks for Figure 4, which has them all
-        asked = {"4"} if any(value is not None for value in options.values()) else set()
-    empty = [number for number, paths in written.items() if not paths]
-    for number in empty:
-        if number in asked or len(empty) == len(written):
-            raise missing[number]
+def _jobs(numbers: list[str], root: Path, asked: dict) -> Iterator[_Job]:
+    for number in (number for number in numbers if FIGURES[number].variants is None):
+        yield _Job(number, PAPER, partial(_illustration, number, root))
+    of_runs = [number for number in numbers if FIGURES[number].variants]
+    if not of_runs:
+        return
+    runs = find_runs(root)
+    if "sgd" in asked:
+        require_rates(runs, asked["sgd"])
+    for drawing in manifest.read(root, runs).drawings:
+        if drawing.figure in of_runs:
+            yield _Job(drawing.figure, PAPER, partial(_whole, drawing, runs, asked))
+    options = Options(**asked)
+    for (task, experiment), group in runs.groupby(["task", "experiment"], sort=False):
+        tables = Tables(group)
+        for number in of_runs:
+            make = partial(FIGURES[number].variants, tables, options)
+            yield _Job(number, str(Path(task, experiment)), make)
 
 
-def _known(number):
+def _illustration(number: str, root: Path) -> list[tuple[str, Sheet]]:
+    return [(f"figure_{number.lower()}", FIGURES[number].whole(root))]
+
+
+def _whole(drawing: Drawing, runs: pd.DataFrame, asked: dict) -> list[tuple[str, Sheet]]:
+    tables = Tables(drawing.runs(runs))
+    sheet = FIGURES[drawing.figure].whole(tables, merged(drawing.options, asked))
+    return [(f"figure_{drawing.figure}", sheet)]
+
+
+def _known(number: str | int) -> str:
     """The number as it is registered: `"a4"` becomes `"A4"`."""
-    number = str(number).upper()
-    if number not in ALL:
+    name = str(number).upper()
+    if name not in FIGURES:
         raise ResultsError(f"There is no figure {number}; the figures are {', '.join(ALL)}.")
-    return number
+    return name
+
+
+def _takers(numbers: Iterable[str], asked: dict) -> list[str]:
+    """The figures that take all of the options."""
+    return [number for number in numbers if set(asked) <= set(FIGURES[number].options)]
+
+
+def _require_taken(numbers: list[str], asked: dict) -> None:
+    if asked and not _takers(numbers, asked):
+        takers = ", ".join(_takers(ALL, asked)) or "no figure"
+        raise ResultsError(
+            f"The options {', '.join(asked)} are taken by {takers}. "
+            f"Received: figures {', '.join(numbers)}."
+        )
+
+
+def _require_asked(
+    drawn: dict[str, list[Path]], missing: dict[str, NoResults], asked: dict
+) -> None:
+    """Raises what the first figure lacks that was asked for and has no results at all."""
+    if set(drawn) == set(ALL):  # whatever there is; an option asks for a figure that takes it
+        takers = _takers(drawn, asked) if asked else list(drawn)
+        needed = [] if any(drawn[number] for number in takers) else takers
+    else:
+        needed = [number for number, paths in drawn.items() if not paths]
+    for number in needed:
+        if number in missing:
+            raise missing[number]

@@ -46,6 +46,11 @@ class Curve:
         """(P,) upper edge of the band, or the curve itself."""
         return self.mean if self.deviation is None else self.mean + self.deviation
 
+    @property
+    def seeds(self) -> list["Curve"]:
+        """Each member as a curve of its own."""
+        return [Curve(self.along, member[:, None]) for member in self.members.T]
+
 
 def over_seeds(
     table: pd.DataFrame,

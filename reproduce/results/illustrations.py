@@ -5,9 +5,8 @@ what made them. Nothing here imports TensorFlow.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -30,7 +29,7 @@ def directory(root: str | Path) -> Path:
 
 
 def write(
-    out: str | Path, name: str, frames: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]
+    out: str | Path, name: str, frames: Mapping[str, pd.DataFrame], settings: Mapping
 ) -> list[Path]:
     """Writes the tables of an illustration and what made them.
 
@@ -53,7 +52,7 @@ def write(
     return written
 
 
-def read(root: str | Path, name: str, tables: Sequence[str]) -> tuple:
+def read(root: str | Path, name: str, tables: Iterable[str]) -> tuple:
     """The tables of an illustration and what made them.
 
     Args:
@@ -83,7 +82,7 @@ def read(root: str | Path, name: str, tables: Sequence[str]) -> tuple:
     return settings, *frames
 
 
-def versions(settings: Mapping[str, Any]) -> str:
+def versions(settings: Mapping) -> str:
     """The versions with which an illustration was computed, in one phrase."""
     names = {"tensorflow": "TensorFlow", "keras": "Keras"}
     return ", ".join(

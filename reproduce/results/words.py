@@ -178,6 +178,29 @@ def summary(runs: pd.DataFrame) -> str:
     return (f"{name}: " if name else "") + ", ".join(word for word in words if word)
 
 
+def training(runs: pd.DataFrame) -> str:
+    """The training in one short phrase, for the small print of a figure.
+
+    Args:
+        runs: Runs of one task, as `runs.find_runs` gives them.
+
+    Returns:
+        Scale, data, epochs, output and seeds.
+    """
+    config = runs.iloc[0]["config"]
+    by_optimizer = runs.groupby(optimizers.COLUMNS)["seed"].nunique()
+    few, many = by_optimizer.min(), by_optimizer.max()
+    counted = f"{few} to {many} seeds an optimizer" if few < many else seeds(runs)
+    words = [
+        f"{config['scale']} scale",
+        _data(config["data"]),
+        f"{config['epochs']} epochs",
+        _output(config),
+        counted,
+    ]
+    return ", ".join(word for word in words if word)
+
+
 def certificate(optima: pd.DataFrame, ball: bool = True) -> str:
     """How far the drawn Taylor optima may be from the true minima.
 

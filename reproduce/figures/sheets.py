@@ -1,0 +1,101 @@
+"""Drawn figures with what they rest on, and how they are saved.
+
+A figure's own small print is short. All that it rests on is in its PNG, as `Title` and
+`Description`, and in the README.md of its folder, which is made of all PNGs that lie there.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from reproduce import paths
+
+INDEX = "README.md"
+_COLOURS = 256  # of a PNG, which makes it a third as large
+# No date, no versions: redrawing must not change a committed file.
+_PDF = {"Creator": None, "Producer": None, "CreationDate": None}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure, drawn.
+
+    Attributes:
+        figure: The drawing.
+        title: What it shows, in one line.
+        details: What it rests on, a list of sentences.
+    """
+
+    figure: Figure
+    title: str
+    details: list[str]
+
+
+def save(sheet: Sheet, out: Path, name: str, pdf: bool = False) -> list[Path]:
+    """Writes a figure, the same bytes whenever it is drawn again.
+
+    Args:
+        sheet: The `Sheet`.
+        out: Directory, made when it is not there.
+        name: File name without extension.
+        pdf: Whether to write a PDF beside the PNG.
+
+    Returns:
+        The paths written.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    written = [out / f"{name}.png"]
+    with matplotlib.rc_context(fname=paths.STYLE):
+        _save_png(sheet, written[0])
+        if pdf:
+            written.append(out / f"{name}.pdf")
+            sheet.figure.savefig(written[-1], metadata={"Title": sheet.title, **_PDF})
+    return written
+
+
+def write_index(out: Path, title: str) -> Path:
+    """Writes the README of a folder of figures.
+
+    Args:
+        out: The folder.
+        title: Its heading.
+
+    Returns:
+        Its path.
+    """
+    parts = [
+        f"# Figures: {title}\n",
+        "Drawn by `python -m reproduce figures`; each PNG carries the text below it.\n",
+    ]
+    for path in sorted(out.glob("figure_*.png")):
+        with Image.open(path) as image:
+            name, details = image.info.get("Title"), image.info.get("Description", "")
+        if name:
+            parts.append(_section(path, name, details.splitlines()))
+    index = out / INDEX
+    index.write_text("\n".join(parts))
+    return index
+
+
+def _section(path: Path, title: str, details: list[str]) -> str:
+    lines = [f"## {title}", "", f"![{title}]({path.name})", "", *(f"* {text}" for text in details)]
+    if path.with_suffix(".pdf").is_file():
+        lines.append(f"* [PDF]({path.stem}.pdf)")
+    return "\n".join(lines) + "\n"
+
+
+def _save_png(sheet: Sheet, path: Path) -> None:
+    canvas = FigureCanvasAgg(sheet.figure)
+    canvas.draw()
+    text = PngInfo()
+    text.add_text("Title", sheet.title)
+    text.add_text("Description", "\n".join(sheet.details))
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    image = image.quantize(_COLOURS, dither=Image.Dither.NONE)
+    image.save(path, pnginfo=text, optimize=True, dpi=(sheet.figure.dpi, sheet.figure.dpi))
