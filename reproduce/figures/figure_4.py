@@ -199,7 +199,7 @@ def _chosen(tables: Tables, reading: Reading, options: Options, variant: str) ->
     """Curves of the layer of each task: the paper's, or the one that was asked for."""
     solved = select.of_reading(_solved(tables), reading)
     wanted = {task: layer for task, layer in paper.FIGURE_4_LAYER.items() if task in tables.tasks}
-    owners = set(solved["task"][solved["scope"] == options.layer])
+    owners = set(solved["task"][solved["scope"] == options.layer]) & set(paper.FIGURE_4_LAYER)
     wanted |= dict.fromkeys(owners, options.layer)
     layers = [
         layer_curves(tables.regret, task, scope, reading, options.compared(tables, task, variant))

@@ -5,8 +5,9 @@ what made them. Nothing here imports TensorFlow.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -29,7 +30,7 @@ def directory(root: str | Path) -> Path:
 
 
 def write(
-    out: str | Path, name: str, frames: Mapping[str, pd.DataFrame], settings: Mapping
+    out: str | Path, name: str, frames: Mapping[str, pd.DataFrame], settings: Mapping[str, Any]
 ) -> list[Path]:
     """Writes the tables of an illustration and what made them.
 
@@ -52,7 +53,7 @@ def write(
     return written
 
 
-def read(root: str | Path, name: str, tables: Iterable[str]) -> tuple:
+def read(root: str | Path, name: str, tables: Sequence[str]) -> tuple:
     """The tables of an illustration and what made them.
 
     Args:
@@ -82,7 +83,7 @@ def read(root: str | Path, name: str, tables: Iterable[str]) -> tuple:
     return settings, *frames
 
 
-def versions(settings: Mapping) -> str:
+def versions(settings: Mapping[str, Any]) -> str:
     """The versions with which an illustration was computed, in one phrase."""
     names = {"tensorflow": "TensorFlow", "keras": "Keras"}
     return ", ".join(
