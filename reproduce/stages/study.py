@@ -139,7 +139,13 @@ def run(
             raise
 
 
-def do(job: Job, out: str, data_dir: str | None = None, progress: Callable | None = None) -> Path:
+def do(
+    job: Job,
+    out: str,
+    data_dir: str | None = None,
+    progress: Callable | None = None,
+    comparators: Sequence[str] = ("static", "each_round"),
+) -> Path:
     """Trains one job and finds its optima; takes up what was interrupted.
 
     Args:
@@ -183,7 +189,7 @@ def do(job: Job, out: str, data_dir: str | None = None, progress: Callable | Non
         progress,
         checkpoints=20,
         records=[name for name in job.records if name != "activations"],
-        comparators=("static", "each_round"),
+        comparators=comparators,
     )
     (directory / "results" / DONE).touch()
     return directory
