@@ -227,9 +227,7 @@ def _section(title: str, content: str) -> str:
 def _table(frame: pd.DataFrame) -> str:
     head = "".join(f"<th>{html.escape(str(name))}</th>" for name in frame.columns)
     body = "".join(_row(frame.columns, row) for row in frame.itertuples(index=False))
-    return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _row(columns: Sequence, row: Iterable) -> str:

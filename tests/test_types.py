@@ -32,7 +32,6 @@ _WITHOUT = [
     "nta_tf/taylor_problems",
     "nta_tf/trace.py",
     "nta_tf/training.py",
-    "reproduce/claims",
     "reproduce/figures",
 ]
 

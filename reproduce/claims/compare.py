@@ -1,197 +1,183 @@
-"""The paper's claims judged from saved tables: one row a claim and protocol."""
+"""Every claim of the paper judged from saved tables: one row a part, experiment and reading."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
-from reproduce.evidence import Evidence
-from reproduce.judgements import Judgement
 
-from reproduce import (
-    captions,
-    convnet_judgements,
-    exploration_curves,
-    exploration_judgements,
-    judgements,
-    selection,
-    tables,
-)
-from reproduce.claims import NEEDS, STATEMENTS
+from reproduce.claims import report, statistics
+from reproduce.claims.case import Case
+from reproduce.claims.evidence import Judgement, Reason
+from reproduce.claims.registry import Claim, all_claims
+from reproduce.claims.verdicts import Verdict
+from reproduce.results import manifest as manifests
+from reproduce.results import select
+from reproduce.results.manifest import Basis, Manifest
+from reproduce.results.runs import find_runs
+from reproduce.results.select import Reading
+from reproduce.results.tables import Tables
 
-COLUMNS = ["claim", "statement", "measured", "verdict", "protocol"]
-
-_LAYER, _CONVNET_LAYER = "dense_3", "conv2d_2"  # the layers that Figure 4 shows
-_CONVOLUTIONS = ["conv2d_1", "conv2d_2", "conv2d_3"]
-_OTHERS = " - other layers"
-_OF_TRAINING = (9, 10)
-_NOT_MEASURED = "not yet measured"
+COLUMNS = (
+    "claim part scale title statement place task experiment variant record ball comparator "
+    "own_domain verdict primary quantity subject value low high unit margin_low margin_high "
+    "interval seeds p p_holm reason details data remark headline"
+).split()
 
 
-def compare(root):
+def compare(root: str | Path) -> pd.DataFrame:
     """Judges the paper's claims from the results below a directory.
 
     Args:
-        root: Directory of runs, or of several result sets.
+        root: Directory of runs, with a `manifest.toml` or without one.
 
     Returns:
-        A `pandas.DataFrame` with the columns `claim` (its number),
-        `statement`, `measured`, `verdict` and `protocol`. A claim has one row
-        for each result set, record and domain (with or without a ball) that
-        it was measured under; claims without results say what they need.
+        A frame with one row a (claim, part, scale, experiment, variant, reading): what is claimed
+        (`claim`, `part`, `title`, `statement`, `place`), on what it is judged (`task`,
+        `experiment`, `variant`, `data`; the reading's `record`, `ball` and `comparator`, empty
+        where the claim does not rest on regret; `own_domain`, whether the record's own protocol
+        has this domain), the `verdict`, the number that decides (`primary`, its name given
+        beforehand; `quantity`, `subject`, `value`, `low`, `high`, `unit`, the limits
+        `margin_low` and `margin_high`, `interval`, where its ends come from, `seeds`, how many),
+        `p` over seeds and `p_holm`, adjusted for all claims of the reading, and in words
+        `reason`, `details` and `remark`. `headline` says whether the row counts for the claim's
+        one line. A claim that could not be judged has a row that says what it needs.
 
     Raises:
-        ResultsError: If tables are missing or damaged.
+        ResultsError: If tables are missing or damaged, or an experiment mixes protocols.
     """
-    rows = []
-    for _, runs in tables.find_runs(root).groupby("set"):
-        tables.require_one_protocol(runs)
-        for task, group in runs.groupby("task"):
-            rows += _JUDGED[task](group) + _exploration(group, task)
-    rows = _without_repetitions(rows)
-    measured = {row["claim"] for row in rows}
-    rows += [
-        _row(claim, Judgement(_NOT_MEASURED, NEEDS.get(claim, "needs the autoencoder")), "")
-        for claim in STATEMENTS
-        if claim not in measured
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS).sort_values(
-        "claim", kind="stable", ignore_index=True
-    )
+    runs = find_runs(root)
+    cases = _Cases(runs)
+    manifest = manifests.read(root, runs)
+    rows = [row for one in all_claims() for row in _rows(one, manifest, cases)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.assign(p_holm=_adjusted(table))
 
 
-def markdown(claims):
-    """Claims table as Markdown.
+class _Cases:
+    """Cases of a directory, each made once: claims of one reading share its tables."""
 
-    Args:
-        claims: Frame of `compare`.
+    def __init__(self, runs: pd.DataFrame) -> None:
+        self.runs = runs
+        self._tables: dict[tuple, Tables] = {}
+        self._cases: dict[tuple, Case] = {}
 
-    Returns:
-        The text of a table.
+    def of(self, basis: Basis, activations: bool = False) -> Case:
+        key = (basis.task, basis.experiment)
+        if key not in self._tables:
+            self._tables[key] = Tables(basis.runs(self.runs))
+        return self._kept(basis, Case(basis, self._tables[key], activations=activations))
 
-    Example:
+    def at(self, case: Case, reading: Reading, scale: str) -> Case:
+        return self._kept(case.basis, case.at(reading, scale))
 
-    >>> row = {"claim": 4, "statement": "a", "measured": "b", "verdict": "c", "protocol": "d"}
-    >>> print(markdown(pd.DataFrame([row])))
-    | claim | statement | measured | verdict | protocol |
-    | --- | --- | --- | --- | --- |
-    | 4 | a | b | c | d |
-    <BLANKLINE>
-    """
-    lines = [list(claims.columns), ["---"] * len(claims.columns)]
-    lines += [
-        [str(value).replace("|", r"\|") for value in row] for row in claims.itertuples(index=False)
-    ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    def _kept(self, basis: Basis, case: Case) -> Case:
+        return self._cases.setdefault((basis, case.reading, case.scale, case.activations), case)
 
 
-def write(claims, out):
-    """Writes the claims table as CSV and as Markdown.
-
-    Args:
-        claims: Frame of `compare`.
-        out: Directory, made when it is not there.
-
-    Returns:
-        The two paths written, `claims.csv` and `claims.md`.
-    """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    csv, text = out / "claims.csv", out / "claims.md"
-    claims.to_csv(csv, index=False)
-    text.write_text(markdown(claims))
-    return [csv, text]
+def _rows(claim: Claim, manifest: Manifest, cases: _Cases) -> list[dict]:
+    """Rows of one claim, or the one that says what it waits for."""
+    rows, tasks = [], set()
+    for basis in manifests.bases(manifest, claim.number, cases.runs):
+        if not _speaks_of(claim, basis, cases.runs):
+            continue
+        headline = basis.task not in tasks  # the first experiment of each task
+        tasks.add(basis.task)
+        for case, judged in _judged(claim, cases.of(basis, claim.needs.activations), cases):
+            rows.append(_row(claim, case, judged, headline))
+    return rows or [_row(claim, None, _not_measured(), True)]
 
 
-def _autoencoder(runs):
-    """Rows of claims 4, 5, 9 and 11 for one result set."""
-    losses, training = tables.read_losses(runs), captions.summary(runs)
-    rows = [_row(9, judgements.loss_order(losses), training)]
-    for protocol, evidence in _evidences(runs, losses):
-        rows += [
-            _row(4, evidence.growth([_LAYER]), protocol),
-            _row(4, evidence.growth(evidence.other_layers(_LAYER)), protocol, _OTHERS),
-            _row(5, evidence.losses_and_gaps(_LAYER), protocol),
-            _row(11, evidence.every_scale(), protocol),
-        ]
-    return rows
+def _speaks_of(claim: Claim, basis: Basis, runs: pd.DataFrame) -> bool:
+    if basis.task not in claim.needs.tasks:
+        return False
+    data = {config["data"].get("name") for config in basis.runs(runs)["config"]}
+    return not claim.needs.data or data <= set(claim.needs.data)
 
 
-def _convnet(runs):
-    """Rows of claims 1, 2, 3, 10 and 11 on CIFAR-10, and of 11 and 12 on digits."""
-    losses, training = tables.read_losses(runs), captions.summary(runs)
-    on_cifar10 = runs.iloc[0]["config"]["data"].get("name") == "cifar10"
-    rows = [_row(10, convnet_judgements.training(losses), training)] if on_cifar10 else []
-    claim = 3 if on_cifar10 else 12
-    for protocol, evidence in _evidences(runs, losses):
-        others = evidence.other_layers(_CONVNET_LAYER)
-        rows += [
-            _row(claim, evidence.growth_and_variation(_CONVNET_LAYER), protocol),
-            _row(claim, evidence.growth(others), protocol, _OTHERS),
-            _row(11, evidence.every_scale(), protocol),
-        ]
-    for protocol, evidence in _evidences(runs, losses, of_neurons=True):
-        for label in evidence.with_neurons():
-            addition = "" if label.startswith("RMSProp") else f" - {label}"  # Fig. 3 is RMSProp's
-            growth = evidence.neuron_growth(label, _CONVOLUTIONS)
-            if on_cifar10:
-                bounds = evidence.neuron_bounds(label, _CONVOLUTIONS)
-                rows += [_row(1, growth, protocol, addition), _row(2, bounds, protocol, addition)]
-            else:
-                rows.append(_row(12, growth, protocol, f" - neurons{addition}"))
-    return rows
+def _judged(claim: Claim, case: Case, cases: _Cases) -> Iterator[tuple[Case, Judgement]]:
+    """A claim judged on one experiment, in every reading of every scale that it speaks of."""
+    if claim.needs.activations and case.tables.exploration["totals"].empty:
+        yield case, _not_measured()
+        return
+    if not claim.needs.scales:
+        yield case, claim.judge(case)
+        return
+    for scale in claim.needs.scales:
+        readings = case.readings(scale)
+        if not readings:
+            yield case.at(None, scale), _not_measured()
+        for reading in readings:
+            of_reading = cases.at(case, reading, scale)
+            yield of_reading, claim.judge(of_reading)
 
 
-def _exploration(runs, task):
-    """Rows of claims 6 to 8 for each variant of RMSProp that was trained."""
-    exploration, losses = tables.read_exploration(runs), tables.read_losses(runs)
-    totals = exploration_curves.totals(exploration, losses)
-    totals = totals[totals["scope"] == "network"]
-    labels = list(dict.fromkeys(totals["optimizer"]))
-    adam = next((label for label in labels if label.startswith("Adam")), "Adam")
-    protocol = f"{captions.activations(runs)}; {captions.summary(runs)}"
-    rows = []
-    for label in [label for label in labels if label.startswith("RMSProp")]:
-        where = f" - {task}" if label == "RMSProp" else f" - {task}, {label}"
-        between = exploration_judgements.between(totals, adam, label)
-        rows += [
-            _row(6, exploration_judgements.far_more(totals, label), protocol, where),
-            _row(7, between, protocol, where),
-        ]
-        if task == "autoencoder":
-            volumes = exploration_curves.exploration_curves(exploration, losses, task)
-            both = [volumes.measures["log_volume"].get(name) for name in (adam, label)]
-            margin = exploration_judgements.far_margin(totals["values"].max())
-            rows.append(_row(8, exploration_judgements.targeted(*both, margin), protocol, where))
-    return rows
+def _not_measured() -> Judgement:
+    return Judgement(Verdict.NOT_MEASURED, Reason.MISSING)
 
 
-def _evidences(runs, losses, of_neurons=False):
-    """Yields the protocol in words and the `Evidence` of each record and domain."""
-    regret, exponents = tables.read_regret(runs), tables.read_exponents(runs)
-    solved = regret[regret["scope"].str.contains(":") == of_neurons]
-    for record in selection.shown_records(solved):
-        for ball in selection.domains(solved, record):
-            protocol = f"{captions.protocol(runs, record, ball)}; {captions.summary(runs)}"
-            yield protocol, Evidence(losses, regret, exponents, record, ball)
+def _row(claim: Claim, case: Case | None, judged: Judgement, headline: bool) -> dict:
+    several = len(claim.needs.scales) > 1
+    row = {
+        "claim": claim.number,
+        "part": claim.part,
+        "scale": case.scale if case and several else "",
+        "title": claim.title,
+        "statement": claim.statement,
+        "place": claim.place,
+        "verdict": judged.verdict.value,
+        "primary": claim.primary,
+        "p": judged.p,
+        "reason": report.reason(judged, claim, case),
+        "remark": claim.remark,
+        "headline": headline,
+        **_basis(case),
+        **_number(case, judged),
+    }
+    return {column: row.get(column, "") for column in COLUMNS}
 
 
-_JUDGED = {"autoencoder": _autoencoder, "convnet": _convnet}
+def _basis(case: Case | None) -> dict:
+    """Columns that say what a claim was judged on."""
+    if case is None:
+        return {}
+    basis, reading = case.basis, case.reading
+    columns = {
+        "task": basis.task,
+        "experiment": basis.experiment,
+        "variant": basis.variant,
+        "data": report.data(case),
+    }
+    if reading is None:
+        return columns
+    own = select.own_ball(case.tables.runs, reading.record)
+    domain = {"ball": reading.ball, "own_domain": own is None or own == reading.ball}
+    return {**columns, "record": reading.record, "comparator": reading.comparator, **domain}
 
 
-def _without_repetitions(rows):
-    """Training is judged once, though runs that explore may be in another set as well."""
-    seen, kept = set(), []
-    for row in rows:
-        key = (row["claim"], row["measured"], row["protocol"].partition(": ")[2])
-        if row["claim"] not in _OF_TRAINING or key not in seen:
-            kept.append(row)
-        seen.add(key)
-    return kept
+def _number(case: Case | None, judged: Judgement) -> dict:
+    """Columns of the number that decides, typed, and of the others in words."""
+    number = judged.measurement
+    if case is None or number is None:
+        return {"value": float("nan"), "seeds": 0}
+    return {
+        "quantity": number.quantity,
+        "subject": report.subject(number, case.task),
+        "value": number.value,
+        "low": number.low,
+        "high": number.high,
+        "unit": number.unit.name.lower(),
+        "margin_low": judged.margin.low,
+        "margin_high": judged.margin.high,
+        "interval": number.spread.name.lower(),
+        "seeds": len(number.seeds),
+        "details": report.details(judged, case.task),
+    }
 
 
-def _row(claim, judgement, protocol, addition=""):
-    return dict(
-        zip(
-            COLUMNS,
-            [claim, STATEMENTS[claim] + addition, judgement.measured, judgement.verdict, protocol],
-        )
+def _adjusted(table: pd.DataFrame) -> pd.Series:
+    """Holm's adjustment over the claims of one reading: of the headline, and of each variant."""
+    basis = table[["experiment", "variant"]].where(~table["headline"], "headline")
+    keys = [table["record"], table["comparator"], basis["experiment"], basis["variant"]]
+    return table.groupby(keys, sort=False)["p"].transform(
+        lambda p: statistics.holm(p.to_numpy(float))
     )

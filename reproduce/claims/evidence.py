@@ -1,188 +1,264 @@
-"""The numbers behind each claim, asked of the tables of one record and domain."""
+"""Measured numbers and what is judged of them: typed fields, which `report` puts into words."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
 
 import numpy as np
-from reproduce.judgements import Judgement
 
-from reproduce import convnet_judgements, judgements, selection, style
+from reproduce.claims import statistics
+from reproduce.claims.verdicts import SEVEREST_FIRST, Verdict, all_of
+from reproduce.optimizers import Optimizer
 
-_NO_NEURONS = Judgement(judgements.INCONCLUSIVE, "no neurons")
+
+class Unit(Enum):
+    """How a number is read."""
+
+    EXPONENT = auto()  # of growth
+    SHARE = auto()  # of a whole
+    FACTOR = auto()  # how many times; compared on a logarithmic scale
+    LOSS = auto()
+    LOG_VOLUME = auto()
+    COUNT = auto()
 
 
-class Evidence:
-    """Tables of one task, record and domain, asked for the numbers behind each claim.
+class Spread(Enum):
+    """Where an interval comes from."""
 
-    Args:
-        losses: Frame of `tables.read_losses`.
-        regret: Frame of `tables.read_regret`.
-        exponents: Frame of `tables.read_exponents`.
-        record: Name of the record.
-        ball: Whether optima were taken over the ball of Theorem 2.
+    NONE = auto()
+    SEEDS = auto()  # t-interval over seeds
+    ASSUMED = auto()  # too few seeds: of a spread over seeds that is assumed
+    FIT = auto()  # too few seeds: of the fit of an exponent, of one run
+    NEURONS = auto()  # too few seeds: from drawing the neurons of one network again
+
+
+class Reason(Enum):
+    """Why a verdict is what it is."""
+
+    WITHIN = auto()  # the interval lies where the claim wants it
+    OUTSIDE = auto()  # the interval lies outside
+    ACROSS = auto()  # the interval holds a limit
+    COUNTED = auto()  # a share of members decides
+    NEGATIVE = auto()  # regret is negative, so that it has no exponent
+    NEGATIVE_ALLOWED = auto()  # regret is negative, as a bound from above allows
+    DEAD = auto()  # the network learns nothing
+    DIVERGED = auto()
+    NOT_CERTIFIED = auto()  # too few optima have a certificate
+    NO_FIT = auto()  # too few points, or regret at zero
+    NO_GAP = auto()  # the optimum does not lie below the loss
+    NO_OPTIMUM = auto()  # the optimum is zero already
+    NO_THEOREM = auto()  # the theorem does not speak of such rounds
+    ENDED = auto()  # the loss is zero before there is enough to measure
+    TOO_FEW = auto()  # neurons, epochs or checkpoints
+    MISSING = auto()  # not trained, or not solved
+    PARTS = auto()  # some parts are missing
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Where a number must lie for a claim to hold.
+
+    Attributes:
+        low: Lower limit.
+        high: Upper limit.
     """
 
-    def __init__(self, losses, regret, exponents, record, ball):
-        self._record, self._ball = record, ball
-        self._best = selection.best_sgd(losses)
-        self._labels = selection.compared(losses)
-        self._finished = selection.final_losses(losses)
-        self._all = losses, regret, exponents
-        self._regret, self._exponents = (self._of_domain(table) for table in (regret, exponents))
+    low: float = -math.inf
+    high: float = math.inf
 
-    def other_layers(self, layer):
-        """Names of the layers beside one."""
-        return [other for other in selection.layers(self._regret, self._record) if other != layer]
 
-    def growth(self, scopes):
-        """Claims 3 and 4, for each optimizer in each scope."""
-        if not scopes:
-            return Judgement(judgements.INCONCLUSIVE, "no results")
-        parts, words = [], []
-        for scope in scopes:
-            each = {label: self._one(scope, label) for label in self._labels}
-            parts += each.values()
-            numbers = ", ".join(f"{label} {part.measured}" for label, part in each.items())
-            words.append(f"{scope}: {numbers}")
-        lacking = [
-            name
-            for name in ("RMSProp", "Adam", "SGD")
-            if not any(label.startswith(name) for label in self._labels)
-        ]
-        if lacking:
-            words.append(f"no run of {', '.join(lacking)}")
-            parts.append(Judgement(judgements.INCONCLUSIVE, words[-1]))
-        return Judgement(judgements.all_of(parts), f"exponent in {'; '.join(words)}")
+@dataclass(frozen=True)
+class Measurement:
+    """A number, its interval, and what it is of.
 
-    def growth_and_variation(self, layer):
-        """Claims 3 and 12: growth in a layer, and that SGD varies most."""
-        growth, variations = self.growth([layer]), {}
-        for label in self._labels:
-            if label in self._finished:
-                rows = self._rows(self._regret, layer, label)
-                each = [convnet_judgements.variation(run) for _, run in rows.groupby("run")]
-                variations[label] = float(np.mean(each)) if each else np.nan
-        uneven = convnet_judgements.sgd_varies_most(variations)
-        verdict = judgements.all_of([growth, uneven])
-        return Judgement(verdict, f"{growth.measured}; {uneven.measured}")
+    Attributes:
+        quantity: What was measured, a noun phrase.
+        value: The number; the mean over seeds.
+        low: Lower end of its 95% interval, NaN without one.
+        high: Upper end.
+        unit: A `Unit`.
+        spread: Where the interval comes from.
+        seeds: Seeds behind the number.
+        by_seed: The number of each of these seeds, in its own unit.
+        assumed: Standard deviation over seeds that was assumed; of logarithms for factors.
+        optimizer: Whose number it is.
+        against: The optimizer that it is compared with.
+        scope: Where: a layer, a neuron, or a measure of exploration.
+    """
 
-    def losses_and_gaps(self, layer):
-        """Claim 5, in the layer of Figure 4(c), at the last round that all have."""
-        table = selection.rows(self._regret, self._record, layer, self._ball)
-        shown = [label for label in self._labels if label in self._finished]
-        table = table[table["optimizer"].isin(shown)].dropna(subset=["regret"])
-        if table.empty:
-            return Judgement(judgements.INCONCLUSIVE, f"no results for {layer}")
-        last = table.groupby("run")["round"].max().min()
-        at_last = table[table["round"] == last]
-        final = at_last.groupby("optimizer")[["cumulative_loss", "regret"]].mean()
-        result = judgements.lower_loss_and_gap(final, self._best)
-        where = f"{layer} at epoch {at_last['epoch'].mean():g}, N = {last:g}"
-        return Judgement(result.verdict, f"{where}: {result.measured}")
+    quantity: str
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    unit: Unit = Unit.SHARE
+    spread: Spread = Spread.NONE
+    seeds: tuple[int, ...] = ()
+    by_seed: tuple[float, ...] = ()
+    assumed: float = math.nan
+    optimizer: Optimizer | None = None
+    against: Optimizer | None = None
+    scope: str = ""
 
-    def with_neurons(self):
-        """Labels of the optimizers whose neurons were solved, RMSProp first."""
-        neurons = selection.neurons(self._regret, self._record)
-        return style.in_order(self._regret[self._regret["scope"].isin(neurons)]["optimizer"])
+    def p(self, margin: Margin) -> float:
+        """Of two one-sided tests over seeds that it lies within a margin, doubled; NaN else."""
+        if self.spread != Spread.SEEDS:
+            return math.nan
+        limits = (margin.low, margin.high)
+        if self.unit != Unit.FACTOR:
+            return statistics.equivalence(self.by_seed, *limits)
+        return statistics.equivalence(np.log(self.by_seed), *map(_log, limits))
 
-    def neuron_growth(self, label, layers):
-        """Claim 1, in each layer: the mean over neurons, and the neurons one by one."""
-        return self._in_layers(label, layers, self._layer_growth)
 
-    def neuron_bounds(self, label, layers):
-        """Claim 2, in each layer that Figure 3 shows the losses of, and in the others."""
-        return self._in_layers(
-            label, layers, lambda rows, _: convnet_judgements.bounded_losses(rows)
-        )
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, why, and the number that decides.
 
-    def every_scale(self):
-        """Claim 11, at each of the three scales of Theorem 2.
+    Attributes:
+        verdict: A `Verdict`.
+        reason: A `Reason`.
+        measurement: The number that decides, if there is one.
+        margin: Where it had to lie.
+        p: p-value of the claim over seeds; NaN where seeds are too few.
+        parts: What it is made of; those may be made of parts themselves.
+    """
 
-        A scale that was not solved in this domain is judged in the other one, and says so.
-        """
-        parts, words = [], []
-        for scale, scopes in selection.scales(self._all[1], self._record).items():
-            here = self._regret["scope"].isin(scopes).any()
-            judged = self if here or not scopes else self._elsewhere()
-            verdict, text = judged._scale(scale, scopes)
-            domain = "" if judged is self else f" ({'inside the' if judged._ball else 'no'} ball)"
-            parts.append(Judgement(verdict, ""))
-            words.append(f"{scale}{domain}: {text}")
-        return Judgement(judgements.all_of(parts), "; ".join(words))
+    verdict: Verdict
+    reason: Reason
+    measurement: Measurement | None = None
+    margin: Margin = field(default_factory=Margin)
+    p: float = math.nan
+    parts: tuple["Judgement", ...] = ()
 
-    def _elsewhere(self):
-        """The evidence of the same record in the other domain."""
-        return Evidence(*self._all, self._record, not self._ball)
+    @property
+    def leaves(self) -> list["Judgement"]:
+        """The judgements that have no parts."""
+        return [leaf for part in self.parts for leaf in part.leaves] if self.parts else [self]
 
-    def _scale(self, scale, scopes):
-        """Verdict and text of claim 11 at one scale."""
-        solved = self._regret.groupby("scope")["optimizer"].unique()
-        judged = [
-            self._one(scope, label)
-            for scope in scopes
-            for label in style.in_order(solved.get(scope, []))
-            if label in self._labels
-        ]
-        if not judged:
-            return judgements.INCONCLUSIVE, "not measured"
-        # The theorem speaks of every neuron, the paper of a sample of them.
-        if scale == "neuron":
-            verdict = convnet_judgements.share([each.verdict for each in judged])
-        else:
-            verdict = judgements.all_of(judged)
-        return verdict, self._count(scopes, judged)
 
-    def _in_layers(self, label, layers, judge):
-        """Joins the judgements of the neurons of each layer."""
-        if label not in self._finished:  # the regret of its last rounds means nothing
-            return Judgement(judgements.INCONCLUSIVE, f"{label} diverged")
-        parts, words = [], []
-        for layer in layers:
-            neurons = selection.neurons(self._regret, self._record, layer)
-            rows = self._rows(self._regret, neurons, label)
-            part = judge(rows, label) if len(rows) else _NO_NEURONS
-            parts.append(part)
-            words.append(f"{layer}: {part.measured}")
-        return Judgement(judgements.all_of(parts), f"{label}, {'; '.join(words)}")
+def over_seeds(
+    quantity: str,
+    by_seed: Mapping[int, float],
+    unit: Unit,
+    assumed: float,
+    **where: object,
+) -> Measurement:
+    """A number with its interval over seeds, or that of an assumed spread.
 
-    def _layer_growth(self, rows, label):
-        average = convnet_judgements.average_growth(rows)
-        scopes = list(rows["scope"].unique())
-        each = [self._one(scope, label) for scope in scopes]
-        most = convnet_judgements.share([one.verdict for one in each])
-        fitted = self._rows(self._exponents, scopes, label).dropna(subset=["exponent"])
-        contain = ((fitted["low"] <= 0.5) & (fitted["high"] >= 0.5)).sum()
-        near = fitted["exponent"].between(*judgements.SQRT_EXPONENT).sum()
-        good = sum(one.verdict == judgements.REPRODUCED for one in each)
-        text = (
-            f"exponent of the average {average.measured}, {good} of {len(each)} neurons like "
-            f"sqrt(N) (interval contains 0.5: {contain}, exponent in "
-            f"{list(judgements.SQRT_EXPONENT)}: {near})"
-        )
-        parts = [average, Judgement(most, "")]
-        return Judgement(judgements.all_of(parts), text)
+    Args:
+        quantity: What it is.
+        by_seed: {seed: number}; of factors, positive ones.
+        unit: A `Unit`; factors are averaged by their logarithms.
+        assumed: Standard deviation over seeds that is plausible where there are too few (of
+            logarithms for factors). The interval is then so wide that only an effect far
+            beyond it settles anything.
+        **where: Further fields of the `Measurement`.
 
-    def _rows(self, table, scope, label):
-        return selection.rows(table[table["optimizer"] == label], self._record, scope, self._ball)
+    Returns:
+        A `Measurement`.
 
-    def _of_domain(self, table):
-        return table[
-            (table["record"] == self._record) & (np.isfinite(table["radius"]) == self._ball)
-        ]
+    Example:
 
-    def _one(self, scope, label):
-        if label not in self._finished:  # the regret of its last rounds means nothing
-            return Judgement(judgements.INCONCLUSIVE, "diverged")
-        return judgements.square_root_growth(
-            *(self._rows(table, scope, label) for table in (self._regret, self._exponents))
-        )
+    >>> one = over_seeds("loss", {0: 1.2}, Unit.FACTOR, 0.1)
+    >>> one.spread.name, round(one.low, 2), round(one.high, 2)
+    ('ASSUMED', 0.89, 1.62)
+    """
+    seeds, numbers = tuple(sorted(by_seed)), [by_seed[seed] for seed in sorted(by_seed)]
+    there, back = (np.log, math.exp) if unit == Unit.FACTOR else (np.asarray, float)
+    interval = statistics.t_interval(there(numbers))
+    if interval.count >= statistics.FEWEST_SEEDS:
+        low, high, spread, assumed = interval.low, interval.high, Spread.SEEDS, math.nan
+    else:
+        half = _FAR_BEYOND * assumed
+        low, high, spread = interval.value - half, interval.value + half, Spread.ASSUMED
+    return Measurement(
+        quantity,
+        back(interval.value),
+        back(low),
+        back(high),
+        unit,
+        spread,
+        seeds,
+        tuple(map(float, numbers)),
+        assumed,
+        **where,
+    )
 
-    def _count(self, scopes, judged):
-        """How many scopes and optimizers fall like 1/sqrt(N), and what the others do."""
-        good = sum(each.verdict == judgements.REPRODUCED for each in judged)
-        negative = sum(each.measured.startswith("regret negative") for each in judged)
-        fitted = self._exponents[
-            self._exponents["scope"].isin(scopes) & self._exponents["optimizer"].isin(self._labels)
-        ]
-        median = fitted["exponent"].median() - 1
-        text = f"{good} of {len(judged)} fall like 1/sqrt(N)"
-        text += f" (median exponent of regret/N {median:.2f})" if np.isfinite(median) else ""
-        # The theorem bounds regret from above only: negative regret breaks no bound.
-        return text + (f", {negative} negative, as the one-sided bound allows" if negative else "")
+
+def judge(measurement: Measurement, margin: Margin) -> Judgement:
+    """Whether a number lies where a claim wants it, by its interval.
+
+    Args:
+        measurement: A `Measurement`.
+        margin: A `Margin`.
+
+    Returns:
+        A `Judgement`: reproduced when the interval lies within the margin, not reproduced when
+        it lies outside, otherwise inconclusive.
+
+    Example:
+
+    >>> number = Measurement("exponent", 0.3, 0.25, 0.35)
+    >>> judge(number, Margin(0.4, 0.6)).verdict.name
+    'NOT_REPRODUCED'
+    """
+    low, high = measurement.low, measurement.high
+    if low >= margin.low and high <= margin.high:
+        verdict, reason = Verdict.REPRODUCED, Reason.WITHIN
+    elif high < margin.low or low > margin.high:
+        verdict, reason = Verdict.NOT_REPRODUCED, Reason.OUTSIDE
+    else:
+        verdict, reason = Verdict.INCONCLUSIVE, Reason.ACROSS
+    return Judgement(verdict, reason, measurement, margin, measurement.p(margin))
+
+
+def together(
+    parts: Iterable[Judgement], order: Callable[[Measurement], float] | None = None
+) -> Judgement:
+    """A claim that holds when every part holds.
+
+    Args:
+        parts: Judgements of the parts.
+        order: Function of a measurement that is smallest for the number that decides among
+            parts of the same verdict. By default the part that is nearest to its limits.
+
+    Returns:
+        A `Judgement` with the number of the part that decides. Its p-value is the largest of
+        the parts': a claim that needs every part needs no correction for their number.
+    """
+    parts = tuple(parts)
+    if not parts:
+        return Judgement(Verdict.NOT_MEASURED, Reason.MISSING)
+
+    def place(part: Judgement) -> tuple:
+        measurement = part.measurement
+        if not _has_number(part):
+            return (SEVEREST_FIRST.index(part.verdict), 0.0)
+        distance = order(measurement) if order else _slack(measurement, part.margin)
+        return (SEVEREST_FIRST.index(part.verdict), distance)
+
+    severest = min(parts, key=place)
+    shown = min([part for part in parts if _has_number(part)] or [severest], key=place)
+    verdict = all_of(part.verdict for part in parts)
+    reason = severest.reason if severest.verdict == verdict else Reason.PARTS
+    applicable = [part.p for part in parts if part.verdict != Verdict.NOT_APPLICABLE]
+    p = max(applicable) if applicable and np.isfinite(applicable).all() else math.nan
+    return Judgement(verdict, reason, shown.measurement, shown.margin, p, parts)
+
+
+def _has_number(part: Judgement) -> bool:
+    return part.measurement is not None and math.isfinite(part.measurement.value)
+
+
+def _slack(measurement: Measurement, margin: Margin) -> float:
+    """How far within its limits a number is; negative outside."""
+    return min(measurement.value - margin.low, margin.high - measurement.value)
+
+
+def _log(number: float) -> float:
+    return math.log(number) if number > 0 else -math.inf
+
+
+# With too few seeds an effect settles something beyond so many assumed deviations: about as far
+# as the 95% interval of three seeds reaches.
+_FAR_BEYOND = 3.0

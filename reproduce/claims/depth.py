@@ -1,0 +1,63 @@
+"""Claim 17: the network of more than 100 layers that fails to learn (2.3)."""
+
+from reproduce import optimizers
+from reproduce.claims.case import Case
+from reproduce.claims.evidence import Judgement, Unit, judge, over_seeds, together
+from reproduce.claims.growth import bounded
+from reproduce.claims.margins import FAILS_TO_LEARN, share_spread
+from reproduce.claims.registry import Needs, claim
+from reproduce.optimizers import Optimizer
+
+_NEEDS = Needs(("deep_network",), "a run of a network of more than 100 layers", scales=("layer",))
+
+
+@claim(
+    17,
+    part="poor optimum",
+    title="> 100 layers: poor optimum",
+    statement="More than 100 layers fail to learn: their Taylor losses have poor solutions",
+    place="2.3",
+    primary="the smallest Taylor optimum as a share of the cumulative loss",
+    needs=_NEEDS,
+)
+def poor_optimum(case: Case) -> Judgement:
+    """Claim 17, losses and Taylor optima of every optimizer and layer that was solved."""
+    trained = optimizers.of_table(case.regret)
+    learning = [_last_over_first(case, one) for one in trained]
+    optima = [_optimum_share(case, one, scope) for one in trained for scope in case.scopes]
+    return together([*optima, *learning])
+
+
+@claim(
+    17,
+    part="bound",
+    statement="Theorem 2 still holds for a network of more than 100 layers",
+    place="2.3",
+    primary="the largest exponent of regret",
+    needs=_NEEDS,
+)
+def bound_holds(case: Case) -> Judgement:
+    """Claim 17, the bound of claim 11 in this network."""
+    return bounded(case, optimizers.of_table(case.regret))
+
+
+def _last_over_first(case: Case, optimizer: Optimizer) -> Judgement:
+    losses = optimizers.rows(case.losses, optimizer).sort_values("epoch").dropna(subset="loss")
+    both = losses.groupby("seed")["loss"].agg(["first", "last"])
+    shares = (both["last"] / both["first"]).to_dict()
+    quantity = "last loss over the first epoch's"
+    return judge(
+        over_seeds(quantity, shares, Unit.SHARE, 0.02, optimizer=optimizer), FAILS_TO_LEARN
+    )
+
+
+def _optimum_share(case: Case, optimizer: Optimizer, scope: str) -> Judgement:
+    rows = case.rows(optimizer, scope)
+    last = rows[rows["round"] == rows.groupby("run")["round"].transform("max")]
+    shares = (last["taylor_optimum"] / last["cumulative_loss"]).groupby(last["seed"]).mean()
+    spread = share_spread(1 - float(shares.mean()))
+    quantity = "Taylor optimum / cumulative loss"
+    where = {"optimizer": optimizer, "scope": scope}
+    return judge(
+        over_seeds(quantity, shares.to_dict(), Unit.SHARE, spread, **where), FAILS_TO_LEARN
+    )
