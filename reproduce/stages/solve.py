@@ -80,38 +80,19 @@ def solve(
 
 
 def exponents(regret: pd.DataFrame) -> pd.DataFrame:
-    """Growth exponents of every curve of a table of regret, and of the mean over neurons.
+    """Growth exponents of every curve of a table of regret.
 
     Args:
         regret: Table of one run, as `solve` writes it.
 
     Returns:
-        A `pandas.DataFrame` with one row a (record, comparator, scope, radius). The scope
-        `conv2d_1:mean` is the mean regret of the neurons of a layer that were solved.
+        A `pandas.DataFrame` with one row a (record, comparator, scope, radius).
     """
     rows = []
-    for key, table in pd.concat([regret, _of_average_neurons(regret)]).groupby(
-        _PROBLEM, sort=False
-    ):
+    for key, table in regret.groupby(_PROBLEM, sort=False):
         rows.append({**dict(zip(_PROBLEM, key)), **vars(nta.growth_exponent(table))})
     columns = _PROBLEM + "exponent low high first_epoch last_epoch status".split()
     return pd.DataFrame(rows, columns=columns)
-
-
-def _of_average_neurons(regret: pd.DataFrame) -> pd.DataFrame:
-    """Mean regret over the neurons of each layer; each neuron has a ball of its own."""
-    neurons = regret[regret["scope"].str.contains(":")]
-    layers = neurons["scope"].str.split(":").str[0]
-    named = neurons.assign(scope=layers + ":mean", ball=neurons["radius"] < math.inf)
-    key = ["record", "comparator", "scope", "ball"]
-    grouped = named.groupby([*key, "round", "epoch"], sort=False)
-    table = grouped.agg(
-        regret=("regret", "mean"), radius=("radius", "mean"), count=("regret", "size")
-    ).reset_index()
-    # A mean over other neurons at other checkpoints would be another quantity at each.
-    whole = table["count"] == table.groupby(key)["count"].transform("max")
-    radius = table.groupby(key)["radius"].transform("mean")
-    return table.assign(radius=radius)[whole]
 
 
 def _solved_records(run: nta.Run, wanted: Sequence[str] | None) -> list[str]:
@@ -184,9 +165,8 @@ def _regret(
     if isinstance(scope, tuple) and "ball" in domains:
         # Free minimisers of single neurons lie hundreds of diameters away and take minutes each.
         radii = [DOMAINS["ball"]]
-    table = nta.regret(
-        run, scope, record=record, radius=radii, checkpoints=checkpoints, comparator=comparator
-    )
+    options = {} if comparator == "static" else {"comparator": comparator}
+    table = nta.regret(run, scope, record=record, radius=radii, checkpoints=checkpoints, **options)
     about = {
         "record": record,
         "reduction": run.records[record].config["reduction"],
