@@ -189,10 +189,8 @@ def _figures(drawings: Path, root: str | Path) -> str:
 def _open(verdicts: pd.DataFrame) -> str:
     rows = verdicts[verdicts["verdict"].isin([Verdict.INCONCLUSIVE, Verdict.NOT_MEASURED])]
     rows = rows[rows["headline"]].drop_duplicates(["claim", "part"])
-    items = "".join(
-        f"<li>Claim {row.claim} ({html.escape(str(row.title))}): {html.escape(str(row.reason))}</li>"
-        for row in rows.itertuples()
-    )
+    texts = [f"Claim {row.claim} ({row.title}): {row.reason}" for row in rows.itertuples()]
+    items = "".join(f"<li>{html.escape(text)}</li>" for text in texts)
     return _section("What is open", f"<ul>{items}</ul>") if items else ""
 
 
@@ -227,7 +225,8 @@ def _section(title: str, content: str) -> str:
 def _table(frame: pd.DataFrame) -> str:
     head = "".join(f"<th>{html.escape(str(name))}</th>" for name in frame.columns)
     body = "".join(_row(frame.columns, row) for row in frame.itertuples(index=False))
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide">{table}</div>'
 
 
 def _row(columns: Sequence, row: Iterable) -> str:

@@ -153,6 +153,7 @@ def do(
         out: Directory of the study.
         data_dir: Where TFDS keeps its datasets.
         progress: As for `stages.solve`.
+        comparators: As for `stages.solve`.
 
     Returns:
         The directory of its run.
