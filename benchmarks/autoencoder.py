@@ -78,7 +78,7 @@ def keras_epoch(x, epochs):
     """Median seconds of an epoch of `model.fit`, and the loss of its first epoch."""
     model = nta.models.autoencoder(seed=0)
     model.compile(nta.optimizers.get("adam", RATE), "mse")
-    order = nta.training.epoch_order(0, 0, len(x), BATCH).reshape(-1)
+    order = nta.session.epoch_order(0, 0, len(x), BATCH).reshape(-1)
     ordered = x[order]
     lengths, losses = [], []
     for _ in range(epochs + 2):

@@ -160,12 +160,12 @@ def main():
     print(machine())
     print(f"SGD: learning rates {LEARNING_RATES}, batches {BATCHES}, with and without averaging")
     run = nta.Run.open(options.run) if options.run else record_rounds(options.rounds)
-    recorded = nta.taylor_problems.RecordedRounds(run, options.record)
-    neurons = nta.taylor_problems.Scope(LAYER, tuple(range(options.neurons)))
-    for kind, scope in (("neuron", neurons), ("layer", nta.taylor_problems.Scope(LAYER))):
-        for name, (problem, own) in zip(scope.names, recorded.problems(scope)):
-            radius = own if options.radius is None else options.radius
-            compare(problem, radius, name, kind, options.patience)
+    reader = nta.recorders.taylor_reader(run, options.record)
+    neurons = nta.scopes.Scope(LAYER, tuple(range(options.neurons)))
+    for kind, scope in (("neuron", neurons), ("layer", nta.scopes.Scope(LAYER))):
+        for recorded in reader.problems(scope):
+            radius = recorded.radius if options.radius is None else options.radius
+            compare(recorded.problem, radius, recorded.name, kind, options.patience)
 
 
 def compare(problem, radius, name, kind, times):

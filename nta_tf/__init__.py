@@ -13,10 +13,12 @@ from nta_tf import (
     optimizers,
     precision,
     recorders,
+    sampling,
     schedules,
+    scopes,
+    session,
     solvers,
-    taylor_problems,
-    training,
+    trace,
 )
 from nta_tf.growth import GrowthExponent, growth_exponent
 from nta_tf.linearization import Linearization, linearize, taylor_loss
@@ -51,10 +53,12 @@ __all__ = [
     "regret",
     "replay",
     "replay_cost",
+    "sampling",
     "schedules",
+    "scopes",
+    "session",
     "solvers",
     "taylor_loss",
-    "taylor_problems",
+    "trace",
     "train",
-    "training",
 ]

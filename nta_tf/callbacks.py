@@ -1,13 +1,20 @@
 """The recorders of `nta.train` inside `model.fit`."""
 
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
-from nta_tf import losses, provenance
-from nta_tf.recorders.base import Rounds, Training
+from nta_tf import losses, session
+from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run
-from nta_tf.training import by_name, checked_data, measurements, specifications
+
+Logs = Mapping[str, Any] | None
 
 
 class RecordRounds(keras.callbacks.Callback):
@@ -52,34 +59,50 @@ class RecordRounds(keras.callbacks.Callback):
     [1, 2]
     """
 
-    def __init__(self, x, y, recorders, loss, directory=None):
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        recorders: Iterable[Recorder],
+        loss: str,
+        directory: str | os.PathLike[str] | None = None,
+    ) -> None:
         super().__init__()
-        self.run = None
+        self.run: Run | None = None
         self._diverged = False
         self._x, self._y, self._loss = x, y, loss
-        self._recorders = by_name(recorders)
+        self._recorders = session.by_name(recorders)
         self._directory = directory
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs = None) -> None:
         epochs, steps = self.params["epochs"], self.params["steps"]
         if steps is None:
             raise ValueError(
                 "The number of steps an epoch is not known before the training; give "
                 "`fit` steps_per_epoch."
             )
-        inputs, targets = checked_data(
+        inputs, targets = session.checked_data(
             self.model, self._x, self._y, self._loss, epochs, len(self._x)
         )
         training = Training(self.model, self._loss, epochs, steps, len(inputs))
-        arrays = specifications(training, self._recorders)
-        self.run = Run.create(self._directory, self._config(training, inputs, targets), arrays)
+        arrays = session.start_recorders(training, self._recorders)
+        config = session.run_config(
+            training,
+            self.model.optimizer,
+            inputs,
+            targets,
+            self._recorders,
+            seed=None,  # `fit` draws the minibatches that it trains on
+        )
+        measured = session.measured_arrays(training)
+        self.run = Run.create(self._directory, config, measured, arrays)
         self._steps = steps
         self._inputs = tf.constant(inputs)
         self._targets = self._inputs if targets is inputs else tf.constant(targets)
         self._evaluate = tf.function(self._evaluate_minibatch, autograph=False)
         self._diverged = self.run.status == "diverged"
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
         if self._diverged:
             return
         if epoch != self.run.epochs:
@@ -89,31 +112,29 @@ class RecordRounds(keras.callbacks.Callback):
             )
         self._wanted = {name: r.steps(epoch) for name, r in self._recorders.items()}
         self._due = sorted({int(step) for steps in self._wanted.values() for step in steps})
-        names = measurements(self._loss)
+        names = session.measurements(self._loss)
         self._measured = {name: np.full(self._steps, np.nan, np.float32) for name in names}
         for recorder in self._recorders.values():
             recorder.begin_epoch(epoch)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
         if self._diverged:
             return
         self._check_missed(batch)
         if self._due and self._due[0] == batch:
             self._record(self._due.pop(0))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if self.run.epochs != epoch:  # it diverged in an epoch before
             return
-        rows = dict(self._measured)
+        self.run.write(epoch, self._measured)
         if not self._diverged:
             self._check_missed(self._steps)
             for name, recorder in self._recorders.items():
-                for array, row in recorder.end_epoch().items():
-                    rows[f"records/{name}/{array}"] = row
-        self.run.write(epoch, rows)
+                self.run.records[name].write(epoch, recorder.end_epoch())
         self._commit(epoch + 1, "diverged" if self._diverged else "running")
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs = None) -> None:
         if self.run.status == "running":
             self._commit(self.run.epochs, "finished")
 
@@ -150,19 +171,3 @@ class RecordRounds(keras.callbacks.Callback):
 
     def _commit(self, epochs, status):
         self.run.commit(epochs=epochs, status=status, checkpoint=None)
-
-    def _config(self, training, inputs, targets):
-        return {
-            "model": provenance.model_config(training.model),
-            "optimizer": provenance.optimizer_config(training.model.optimizer),
-            "loss": training.loss,
-            "epochs": training.epochs,
-            "steps_per_epoch": training.steps_per_epoch,
-            "batch_size": training.batch_size,
-            "seed": None,  # `fit` draws the minibatches that it trains on
-            "examples": len(inputs),
-            "data": provenance.fingerprint(inputs, targets),
-            "records": {name: recorder.config() for name, recorder in self._recorders.items()},
-            "metadata": {},
-            **provenance.circumstances(),
-        }

@@ -1,21 +1,35 @@
 """Rounds of a finished run, given to recorders as if they had watched the training."""
 
+from __future__ import annotations
+
 import json
 import math
+import os
 import time
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from nta_tf import provenance, schedules
-from nta_tf.recorders.base import Rounds, Training
-from nta_tf.trace import as_run
-from nta_tf.training import checked_data, epoch_order
+from nta_tf import provenance, session
+from nta_tf.recorders.base import Recorder, Rounds, Training
+from nta_tf.recorders.weights import WeightReader
+from nta_tf.trace import Run, as_run
 
 
-def replay(run_or_directory, model, x, y, recorders, weights="weights", progress=None):
+def replay(
+    run_or_directory: Run | str | os.PathLike[str],
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    recorders: Sequence[Recorder],
+    weights: str = "weights",
+    progress: bool | None = None,
+) -> Run:
     """Adds records to a finished run, from the weights that it kept.
 
     A run that was trained with a `nta.WeightRounds` recorder knows W^n on chosen rounds, and
@@ -51,22 +65,30 @@ def replay(run_or_directory, model, x, y, recorders, weights="weights", progress
     [1, 2]
     """
     run = as_run(run_or_directory)
-    inputs, targets = _checked(run, model, x, y, weights)
+    kept = WeightReader(run, weights)
+    inputs, targets = _checked(run, model, x, y)
     training = _training(run, model, len(inputs))
     for recorder in recorders:
         arrays = recorder.start(training)
-        _check_steps(run, recorder, weights, training.steps_per_epoch)
-        done = run.add_record(recorder.name, recorder.config(), arrays)
-        epochs = range(done, _whole_epochs(run))
+        _check_steps(run, recorder, kept)
+        record = run.add_record(recorder.name, recorder.config(), arrays)
+        epochs = range(record.done, run.whole_epochs)
         for epoch in tqdm(
             epochs, desc=recorder.name, disable=None if progress is None else not progress
         ):
-            _replay_epoch(run, recorder, epoch, weights, inputs, targets)
-            run.commit_record(recorder.name, recorder.config(), epoch + 1)
+            _replay_epoch(run, recorder, epoch, kept, inputs, targets)
+            record.commit(epoch + 1)
     return run
 
 
-def replay_cost(run_or_directory, model, x, y, recorders, weights="weights"):
+def replay_cost(
+    run_or_directory: Run | str | os.PathLike[str],
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    recorders: Sequence[Recorder],
+    weights: str = "weights",
+) -> pd.DataFrame:
     """What `replay` would take: each recorder looks at the run's first round, twice.
 
     Args:
@@ -96,12 +118,13 @@ def replay_cost(run_or_directory, model, x, y, recorders, weights="weights"):
     [4]
     """
     run = as_run(run_or_directory)
-    inputs, targets = _checked(run, model, x, y, weights)
+    kept = WeightReader(run, weights)
+    inputs, targets = _checked(run, model, x, y)
     training = _training(run, model, len(inputs))
     rows = []
     for recorder in recorders:
         arrays = recorder.start(training)
-        epochs = range(_whole_epochs(run))
+        epochs = range(run.whole_epochs)
         counts = [len(recorder.steps(epoch)) for epoch in epochs]
         of_epoch = sum(
             math.prod(array.shape) * np.dtype(array.dtype).itemsize for array in arrays.values()
@@ -110,7 +133,7 @@ def replay_cost(run_or_directory, model, x, y, recorders, weights="weights"):
         for _ in range(2):  # the first time compiles
             start = time.perf_counter()
             recorded = _look_at_epoch(
-                run, recorder, int(np.argmax(counts)), weights, inputs, targets, 1
+                run, recorder, int(np.argmax(counts)), kept, inputs, targets, 1
             )
             seconds.append(time.perf_counter() - start)
         rows.append(
@@ -130,23 +153,17 @@ def _training(run, model, examples):
     return Training(model, config["loss"], config["epochs"], steps, config["batch_size"])
 
 
-def _replay_epoch(run, recorder, epoch, weights, inputs, targets):
-    _look_at_epoch(run, recorder, epoch, weights, inputs, targets)
-    rows = recorder.end_epoch()
-    run.write(epoch, {f"records/{recorder.name}/{array}": row for array, row in rows.items()})
+def _replay_epoch(run, recorder, epoch, kept, inputs, targets):
+    _look_at_epoch(run, recorder, epoch, kept, inputs, targets)
+    run.records[recorder.name].write(epoch, recorder.end_epoch())
 
 
-def _look_at_epoch(run, recorder, epoch, weights, inputs, targets, blocks=None):
+def _look_at_epoch(run, recorder, epoch, kept, inputs, targets, blocks=None):
     """Gives the recorder the rounds of an epoch (of its first blocks); returns how many."""
-    order = epoch_order(run.config["seed"], epoch, len(inputs), run.config["batch_size"])
-    kept = _kept_steps(run, weights, epoch, len(order))
+    order = session.epoch_order(run.config["seed"], epoch, len(inputs), run.config["batch_size"])
     block = recorder.rounds_at_once()
     wanted = np.asarray(recorder.steps(epoch))[: None if blocks is None else blocks * block]
-    prefix = f"records/{weights}/variables/"
-    rows_of = np.searchsorted(kept, wanted)
-    values = {
-        name.removeprefix(prefix): run.read(name, epoch)[rows_of] for name in run.arrays(prefix)
-    }
+    weights = kept.at(epoch, wanted)
     losses = run.read("losses", epoch)
     recorder.begin_epoch(epoch)
     for first in range(0, len(wanted), block):
@@ -156,7 +173,7 @@ def _look_at_epoch(run, recorder, epoch, weights, inputs, targets, blocks=None):
         recorder.record(
             Rounds(
                 wanted[chosen],
-                {path: tf.constant(value[chosen]) for path, value in values.items()},
+                {path: tf.constant(value[chosen]) for path, value in weights.items()},
                 batch,
                 batch if targets is inputs else tf.constant(targets[examples]),
                 losses[wanted[chosen]],
@@ -165,36 +182,19 @@ def _look_at_epoch(run, recorder, epoch, weights, inputs, targets, blocks=None):
     return len(wanted)
 
 
-def _whole_epochs(run):
-    """Epochs of the run whose records are complete: not the one in which it diverged."""
-    return run.epochs - (run.status == "diverged")
-
-
-def _kept_steps(run, weights, epoch, steps):
-    """Steps of the epoch whose weights were kept."""
-    schedule = schedules.get(run.config["records"][weights]["schedule"])
-    return schedule.steps(epoch, steps, run.config["epochs"])
-
-
-def _check_steps(run, recorder, weights, steps):
-    for epoch in range(_whole_epochs(run)):
-        kept = _kept_steps(run, weights, epoch, steps)
-        missing = np.setdiff1d(recorder.steps(epoch), kept)
+def _check_steps(run, recorder, kept):
+    for epoch in range(run.whole_epochs):
+        steps = kept.steps(epoch)
+        missing = np.setdiff1d(recorder.steps(epoch), steps)
         if missing.size:
             raise ValueError(
                 f"Record {recorder.name!r} asks for step {missing[0]} of epoch {epoch + 1}, of "
-                f"which the run kept no weights; it kept those of steps {kept.tolist()} "
-                f"({run.config['records'][weights]['schedule']})."
+                f"which the run kept no weights; it kept those of steps {steps.tolist()} "
+                f"({kept.schedule})."
             )
 
 
-def _checked(run, model, x, y, weights):
-    record = run.config["records"].get(weights, {})
-    if record.get("kind") != "weight_rounds":
-        raise ValueError(
-            f"{run!r} has no record {weights!r} of weights to replay; train it with a "
-            f"nta.WeightRounds recorder. Its records are {sorted(run.config['records'])}."
-        )
+def _checked(run, model, x, y):
     if run.status == "running":
         raise ValueError(f"{run!r} is still training; replay it when it has ended.")
     config = run.config
@@ -203,7 +203,7 @@ def _checked(run, model, x, y, weights):
             f"{run!r} was recorded in `model.fit`, whose minibatches are not known; give its "
             "nta.callbacks.RecordRounds the recorders."
         )
-    inputs, targets = checked_data(
+    inputs, targets = session.checked_data(
         model, x, y, config["loss"], config["epochs"], config["batch_size"]
     )
     if _architecture(provenance.model_config(model)) != _architecture(config["model"]):

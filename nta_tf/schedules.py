@@ -4,10 +4,22 @@ A schedule is a small object that says which steps of an epoch are rounds. Steps
 counted from zero; step n sees the weights after n updates.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import re
+from typing import Protocol, runtime_checkable
 
 import numpy as np
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """Says which steps of an epoch are rounds; `str()` of it is what `get` reads."""
+
+    def steps(self, epoch: int, steps_per_epoch: int, epochs: int) -> np.ndarray:
+        """Recorded steps of the epoch, counted from its beginning."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,15 +28,15 @@ class Every:
 
     interval: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_positive(self, self.interval)
 
-    def steps(self, epoch, steps_per_epoch, epochs):
+    def steps(self, epoch: int, steps_per_epoch: int, epochs: int) -> np.ndarray:
         """Recorded steps of the epoch, counted from its beginning."""
         first = -(epoch * steps_per_epoch) % self.interval
         return np.arange(first, steps_per_epoch, self.interval)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return "every step" if self.interval == 1 else f"every {self.interval} steps"
 
 
@@ -34,10 +46,10 @@ class PerEpoch:
 
     count: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_positive(self, self.count)
 
-    def steps(self, epoch, steps_per_epoch, epochs):
+    def steps(self, epoch: int, steps_per_epoch: int, epochs: int) -> np.ndarray:
         """Recorded steps of the epoch, counted from its beginning."""
         if self.count > steps_per_epoch:
             raise ValueError(
@@ -46,7 +58,7 @@ class PerEpoch:
         ends = np.arange(1, self.count + 1) * steps_per_epoch // self.count
         return ends - 1
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.count} an epoch"
 
 
@@ -56,17 +68,17 @@ class LogSpaced:
 
     count: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_positive(self, self.count)
 
-    def steps(self, epoch, steps_per_epoch, epochs):
+    def steps(self, epoch: int, steps_per_epoch: int, epochs: int) -> np.ndarray:
         """Recorded steps of the epoch, counted from its beginning."""
         total = steps_per_epoch * epochs
         chosen = np.unique(np.geomspace(1, total, self.count).round().astype(int)) - 1
         inside = chosen[chosen // steps_per_epoch == epoch]
         return inside - epoch * steps_per_epoch
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.count} log-spaced"
 
 
@@ -78,7 +90,7 @@ _PATTERNS = (
 )
 
 
-def get(schedule):
+def get(schedule: str | Schedule) -> Schedule:
     """The schedule of that description.
 
     Args:
@@ -99,7 +111,7 @@ def get(schedule):
     >>> nta.schedules.get("1 an epoch").steps(epoch=0, steps_per_epoch=25, epochs=2)
     array([24])
     """
-    if hasattr(schedule, "steps"):
+    if isinstance(schedule, Schedule):
         return schedule
     for pattern, make in _PATTERNS:
         match = pattern.fullmatch(str(schedule))

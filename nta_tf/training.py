@@ -1,33 +1,39 @@
 """The GradientTape loop: compiled over whole segments of steps, recorded, resumable."""
 
-import shutil
+from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from nta_tf import losses, optimizers, precision, provenance
-from nta_tf.recorders.base import ArraySpecification, Rounds, Training
+from nta_tf import losses, optimizers, precision, session
+from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run, damaged, unwritable
 
 
 def train(
-    model,
-    x,
-    y,
+    model: keras.Model,
+    x: Any,
+    y: Any,
     *,
-    optimizer,
-    loss="mse",
-    epochs,
-    batch_size,
-    seed=0,
-    recorders=(),
-    directory=None,
-    metadata=None,
-    dtype_policy=None,
-    jit_compile=False,
-    progress=None,
-):
+    optimizer: str | keras.optimizers.Optimizer,
+    loss: str = "mse",
+    epochs: int,
+    batch_size: int,
+    seed: int = 0,
+    recorders: Iterable[Recorder] = (),
+    directory: str | os.PathLike[str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    dtype_policy: str | None = None,
+    jit_compile: bool = False,
+    progress: bool | None = None,
+) -> Run:
     """Trains a Keras model as in section 2.4, and records the loss of every step.
 
     For `"cross_entropy"` the accuracy on each minibatch, before its step, is recorded too.
@@ -77,57 +83,29 @@ def train(
     >>> run.status, run.losses.shape
     ('finished', (2, 4))
     """
-    inputs, targets = checked_data(model, x, y, loss, epochs, batch_size)
+    inputs, targets = session.checked_data(model, x, y, loss, epochs, batch_size)
     optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
     optimizer.build(model.trainable_variables)
     training = Training(model, loss, epochs, len(inputs) // batch_size, batch_size)
     if dtype_policy is not None:
         dtype_policy = precision.check_policy(model, dtype_policy).name
-    recorders = by_name(recorders)
-    arrays = specifications(training, recorders)
-    config = {
-        "model": provenance.model_config(model),
-        "optimizer": provenance.optimizer_config(optimizer),
-        "loss": loss,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "seed": seed,
-        "examples": len(inputs),
-        "data": provenance.fingerprint(inputs, targets),
-        "dtype_policy": dtype_policy,
-        "jit_compile": jit_compile,
-        "records": {name: recorder.config() for name, recorder in recorders.items()},
-        "metadata": metadata or {},
-        **provenance.circumstances(),
-    }
-    run = Run.create(directory, config, arrays)
     compilation = {"dtype_policy": dtype_policy, "jit_compile": jit_compile}
+    recorders = session.by_name(recorders)
+    arrays = session.start_recorders(training, recorders)
+    config = session.run_config(
+        training,
+        optimizer,
+        inputs,
+        targets,
+        recorders,
+        seed=seed,
+        metadata=metadata,
+        **compilation,
+    )
+    run = Run.create(directory, config, session.measured_arrays(training), arrays)
     loop = _Loop(training, optimizer, inputs, targets, recorders, seed, compilation)
     loop.run(run, progress)
     return run
-
-
-def epoch_order(seed, epoch, examples, batch_size):
-    """Which example stands where in an epoch: a pure function of its arguments.
-
-    Args:
-        seed: Seed of the run.
-        epoch: Index of the epoch, from zero.
-        examples: D, how many examples there are.
-        batch_size: Examples in a minibatch.
-
-    Returns:
-        NumPy array (steps, batch_size) of indices.
-
-    Example:
-
-    >>> import nta_tf as nta
-    >>> nta.training.epoch_order(seed=0, epoch=3, examples=7, batch_size=3).shape
-    (2, 3)
-    """
-    steps = examples // batch_size
-    order = np.random.default_rng([seed, epoch]).permutation(examples)
-    return order[: steps * batch_size].reshape(steps, batch_size).astype(np.int32)
 
 
 class _Loop:
@@ -169,13 +147,13 @@ class _Loop:
 
     def _epoch(self, run, epoch, bar):
         """Trains one epoch and writes its row of the trace."""
-        order = epoch_order(self.seed, epoch, self.examples, self.training.batch_size)
+        order = session.epoch_order(self.seed, epoch, self.examples, self.training.batch_size)
         wanted = {name: r.steps(epoch) for name, r in self.recorders.items()}
         for recorder in self.recorders.values():
             recorder.begin_epoch(epoch)
         measured = {
             name: np.full(len(order), np.nan, np.float32)
-            for name in measurements(self.training.loss)
+            for name in session.measurements(self.training.loss)
         }
         step_losses = measured["losses"]
         for first, last, recorded in _segments(wanted, len(order), self.slots):
@@ -186,12 +164,10 @@ class _Loop:
                 break
             if len(recorded):
                 self._record(order, recorded, snapshots, step_losses, wanted)
-        rows = dict(measured)
+        run.write(epoch, measured)
         if np.isfinite(step_losses).all():
             for name, recorder in self.recorders.items():
-                for array, row in recorder.end_epoch().items():
-                    rows[f"records/{name}/{array}"] = row
-        run.write(epoch, rows)
+                run.records[name].write(epoch, recorder.end_epoch())
         return step_losses
 
     def _run_segment(self, order, first, last, recorded, measured):
@@ -244,21 +220,21 @@ class _Loop:
         if run.directory is None:
             run.commit(**progress)
             return
-        before = run.progress["checkpoint"]
-        progress["checkpoint"] = f"checkpoints/epoch_{epoch + 1:04d}/weights"
+        before, after = run.checkpoint(), run.checkpoint(epoch + 1)
         try:
-            self.checkpoint.write(str(run.directory / progress["checkpoint"]))
+            self.checkpoint.write(str(after))
         except (OSError, tf.errors.OpError) as error:
             raise unwritable(run.directory, OSError(str(error))) from error
+        progress["checkpoint"] = after.relative_to(run.directory).as_posix()
         run.commit(**progress)
         if before:
-            shutil.rmtree((run.directory / before).parent, ignore_errors=True)
+            shutil.rmtree(before.parent, ignore_errors=True)
 
     def _restore(self, run):
-        if run.directory is not None and run.progress["checkpoint"]:
-            path = str(run.directory / run.progress["checkpoint"])
+        path = run.checkpoint()
+        if path is not None:
             try:
-                self.checkpoint.read(path).assert_existing_objects_matched()
+                self.checkpoint.read(str(path)).assert_existing_objects_matched()
             except (tf.errors.OpError, AssertionError, ValueError) as error:
                 raise damaged(run.directory, error) from error
 
@@ -273,7 +249,7 @@ def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_co
     """
     model, variables = training.model, training.model.trainable_variables
     loss_of = losses.get(training.loss)
-    steps, measured = training.steps_per_epoch, measurements(training.loss)
+    steps, measured = training.steps_per_epoch, session.measurements(training.loss)
 
     def train_step(examples):
         inputs = tf.gather(x, examples)
@@ -328,64 +304,3 @@ def _segments(wanted, steps, slots):
         first = last
     if first < steps:
         yield first, steps, recorded[:0].astype(int)
-
-
-def measurements(loss):
-    """What is measured at every step of a training with that loss."""
-    return ("losses", "accuracies") if loss == "cross_entropy" else ("losses",)
-
-
-def specifications(training, recorders):
-    """All arrays of the trace: what is measured, and those of every recorder."""
-    row = ArraySpecification((training.steps_per_epoch,), "float32")
-    arrays = dict.fromkeys(measurements(training.loss), row)
-    for name, recorder in recorders.items():
-        for array, specification in recorder.start(training).items():
-            arrays[f"records/{name}/{array}"] = specification
-    return arrays
-
-
-def by_name(recorders):
-    """{name: recorder}, or an error if two share a name."""
-    found = {recorder.name: recorder for recorder in recorders}
-    if len(found) != len(recorders):
-        raise ValueError(
-            "Every recorder needs a name of its own. "
-            f"Received: {[recorder.name for recorder in recorders]}"
-        )
-    return found
-
-
-def checked_data(model, x, y, loss, epochs, batch_size):
-    """Inputs and targets as arrays that fit the model and the loss, or a clear error."""
-    if len(getattr(model, "outputs", ())) != 1:
-        raise ValueError(f"The model must have one output. Received: {model!r}")
-    if model.losses:
-        raise ValueError(
-            f"Model {model.name!r} adds losses of its own (regularizers, add_loss), of which the "
-            "Taylor loss knows nothing; leave them out."
-        )
-    inputs = np.asarray(x, dtype=model.inputs[0].dtype)
-    expected = tuple(model.inputs[0].shape[1:])
-    if inputs.ndim != len(expected) + 1 or any(
-        size not in (None, given) for size, given in zip(expected, inputs.shape[1:])
-    ):
-        raise ValueError(
-            f"Inputs of {model.name!r} must have shape (D, {', '.join(map(str, expected))}"
-            f"). Received: {inputs.shape}"
-        )
-    if not np.isfinite(inputs).all():
-        raise ValueError("The inputs hold NaN or infinite values; remove them first.")
-    if epochs < 1 or not 1 <= batch_size <= len(inputs):
-        raise ValueError(
-            f"There must be at least one epoch, and between 1 and {len(inputs)} examples "
-            f"in a minibatch. Received: epochs={epochs}, batch_size={batch_size}"
-        )
-    targets = inputs if y is x else np.asarray(y)
-    components = int(np.prod(model.outputs[0].shape[1:]))
-    losses.check_targets(loss, targets, len(inputs), components)
-    if targets is not inputs and not np.issubdtype(targets.dtype, np.integer):
-        targets = targets.astype(model.outputs[0].dtype)
-    elif loss == "mse":
-        targets = targets.astype(model.outputs[0].dtype, copy=False)
-    return inputs, targets

@@ -97,7 +97,9 @@ def evenly_spaced(values, positions):
 
 
 def _is_recorded(run):
-    return run.config["records"].get(tasks.ACTIVATIONS, {}).get("kind") == "activation_rounds"
+    return tasks.ACTIVATIONS in run.records and (
+        run.records[tasks.ACTIVATIONS].kind == "activation_rounds"
+    )
 
 
 def _scopes(run):

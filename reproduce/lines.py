@@ -96,8 +96,7 @@ def round_of(prepared, epoch=None):
         ValueError: If the run has no weights of that epoch.
     """
     run, model = prepared.run, prepared.model
-    steps = len(prepared.x) // run.config["batch_size"]
-    found = _kept_weights(run, epoch, steps) or _last_weights(run, model, epoch)
+    found = _kept_weights(run, epoch) or _last_weights(run, model, epoch)
     values, index, step = found
     if not all(np.isfinite(value).all() for value in values.values()):
         raise ValueError(
@@ -105,7 +104,7 @@ def round_of(prepared, epoch=None):
         )
     for variable in model.trainable_variables:
         variable.assign(values[variable.path])
-    order = nta.training.epoch_order(
+    order = nta.session.epoch_order(
         run.config["seed"], index, len(prepared.x), run.config["batch_size"]
     )
     examples = order[step]
@@ -246,24 +245,22 @@ def _norm(kernels):
     return np.sqrt(sum(np.vdot(kernel, kernel) for kernel in kernels.values()))
 
 
-def _kept_weights(run, epoch, steps):
+def _kept_weights(run, epoch):
     """Weights by path, index of the epoch and step of a round that kept them, or None."""
-    records = run.config["records"].items()
-    names = [name for name, record in records if record["kind"] == "weight_rounds"]
+    names = [name for name, record in run.records.items() if record.kind == "weight_rounds"]
     if not names:
         return None
     epoch = run.epochs if epoch is None else epoch
     if not 1 <= epoch <= run.epochs:
         raise ValueError(f"{run!r} has epochs 1 to {run.epochs}. Received: epoch={epoch}")
-    schedule = nta.schedules.get(run.config["records"][names[0]]["schedule"])
-    kept = schedule.steps(epoch - 1, steps, run.config["epochs"])
-    if not len(kept):
-        raise ValueError(f"{run!r} kept no weights in epoch {epoch} ({schedule}). Choose another.")
-    prefix = f"records/{names[0]}/variables/"
-    values = {
-        name.removeprefix(prefix): run.read(name, epoch - 1)[0] for name in run.arrays(prefix)
-    }
-    return values, epoch - 1, kept[0]
+    kept = nta.recorders.WeightReader(run, names[0])
+    steps = kept.steps(epoch - 1)
+    if not len(steps):
+        raise ValueError(
+            f"{run!r} kept no weights in epoch {epoch} ({kept.schedule}). Choose another."
+        )
+    values = {path: value[0] for path, value in kept.at(epoch - 1, steps[:1]).items()}
+    return values, epoch - 1, steps[0]
 
 
 def _last_weights(run, model, epoch):
@@ -276,6 +273,6 @@ def _last_weights(run, model, epoch):
             f"Received: epoch={epoch}; leave it out, or train with a nta.WeightRounds recorder."
         )
     checkpoint = tf.train.Checkpoint(model=model)
-    checkpoint.read(str(run.directory / run.progress["checkpoint"])).expect_partial()
+    checkpoint.read(str(run.checkpoint())).expect_partial()
     values = {variable.path: variable.numpy() for variable in model.trainable_variables}
     return values, run.epochs, 0

@@ -54,7 +54,7 @@ def losses(run):
             "status": run.status,
         }
     )
-    if "accuracies" in run.arrays("accuracies"):
+    if "accuracies" in run.measured:
         table["accuracy"] = run.read("accuracies").mean(axis=1, dtype="float64")
     return table
 

@@ -44,9 +44,9 @@ def solve(
     run = nta.Run.open(directory)
     pairs = [
         (record, scope)
-        for record, config in run.config["records"].items()
-        if config["kind"] == "taylor_rounds" and (records is None or record in records)
-        if run.read(f"records/{record}/rounds").any()
+        for record, kept in run.records.items()
+        if kept.kind == "taylor_rounds" and (records is None or record in records)
+        if kept.rounds.any()
         for scope in scopes or _scopes(run, record, neurons)
     ]
     path = run.directory / "results" / "regret.csv"
@@ -77,17 +77,17 @@ def _merged(old, new):
 
 def _scopes(run, record, neurons):
     """The record's layers and, of gradient tensors, the network and some neurons."""
-    config = run.config["records"][record]
+    config = run.records[record].config
     layers = config["layers"]
-    if config.get("form", "normal_equations") == "normal_equations":
+    if config["form"] == "normal_equations":
         return layers
     if neurons is None:
         metadata = run.config["metadata"]
         neurons = tasks.TASKS[metadata["task"]].scales[metadata["scale"]].neurons
-    sampled = []
+    sampled, reader = [], nta.recorders.taylor_reader(run, record)
     for layer in layers:
-        units = run.arrays(f"records/{record}/{layer}/kernel").popitem()[1][-1]
-        chosen = nta.taylor_problems.sample_neurons(layer, units, neurons)
+        units = reader.kernel_shape(layer)[-1]
+        chosen = nta.sampling.sample_neurons(layer, units, neurons)
         sampled += [(layer, chosen)] if chosen else []
     return [*layers, "network", *sampled]
 
@@ -98,10 +98,9 @@ def _regret(run, record, scope, checkpoints, domains):
         # Free minimisers of single neurons lie hundreds of diameters away and take minutes each.
         radii = [DOMAINS["ball"]]
     table = nta.regret(run, scope, record=record, radius=radii, checkpoints=checkpoints)
-    if "scope" not in table:
-        table.insert(0, "scope", scope if isinstance(scope, str) else "{}:{}".format(*scope))
+    table.insert(0, "scope", table.pop("scope"))
     table.insert(0, "record", record)
-    table.insert(1, "reduction", run.config["records"][record]["reduction"])
+    table.insert(1, "reduction", run.records[record].config["reduction"])
     return table
 
 

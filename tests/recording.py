@@ -44,3 +44,21 @@ class KeepRounds(Recorder):
 
     def config(self):
         return {"kind": "keep_rounds", "schedule": str(self.schedule)}
+
+
+def assert_same_trace(one, other):
+    """Whether two runs hold the same numbers, bit for bit."""
+    assert one.measured == other.measured
+    for name in one.measured:
+        np.testing.assert_array_equal(one.read(name), other.read(name), err_msg=name)
+    filled, also = (sorted(n for n in run.records if run.records[n].arrays) for run in (one, other))
+    assert filled == also
+    for name in filled:
+        assert_same_record(one.records[name], other.records[name])
+
+
+def assert_same_record(one, other):
+    """Whether two records hold the same numbers, bit for bit."""
+    assert one.arrays == other.arrays
+    for array in one.arrays:
+        np.testing.assert_array_equal(one.read(array), other.read(array), err_msg=array)

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 import nta_tf as nta
 from nta_tf.exploration import Rectifiers
-from nta_tf.exploration.unit_names import draw
 from nta_tf.recorders import Training
+from nta_tf.sampling import draw
 from tests import graphs
 from tests.reference import exploration as reference
 
@@ -42,11 +42,11 @@ def _bits_of_weights(run, x):
     """Boolean (N, D, M) from the weights that the run kept, by plain products."""
     configurations = []
     for epoch in range(run.epochs):
-        for row in range(run.read("records/weights/rounds", epoch)):
+        for row in range(run.records["weights"].rounds[epoch]):
             hidden, active = x.astype(np.float32), []
             for layer in ("dense_1", "dense_2", "dense_3"):
                 kernel, bias = (
-                    run.read(f"records/weights/variables/{layer}/{name}", epoch)[row]
+                    run.records["weights"].read(f"variables/{layer}/{name}", epoch)[row]
                     for name in ("kernel", "bias")
                 )
                 preactivation = hidden @ kernel + bias
@@ -177,7 +177,7 @@ def test_digits_in_the_convnet(sample):
         "dense_4": 7,
     }
     for variable in model.trainable_variables:  # W^n of the last round
-        variable.assign(run.read(f"records/weights/variables/{variable.path}", 1)[0])
+        variable.assign(run.records["weights"].read(f"variables/{variable.path}", 1)[0])
     first = names[names["layer"] == "conv2d_1"]
     layers = [model.get_layer(name).output for name in ("conv2d_1", "dense_4")]
     points = draw(64, 20, 0)

@@ -6,6 +6,7 @@ import pytest
 
 import nta_tf as nta
 from tests.networks import dense_chain
+from tests.recording import assert_same_trace
 
 BATCH, EPOCHS = 8, 4
 
@@ -47,13 +48,15 @@ def test_records_are_those_of_train_where_the_minibatch_is_the_same():
     run = in_fit.run
     assert (run.status, run.epochs) == ("finished", EPOCHS)
     np.testing.assert_allclose(run.losses, trained.losses, rtol=1e-5)
-    names = run.arrays("records/")
-    assert names and names == trained.arrays("records/")
-    sums = [name for name in names if "gradient_tensor" not in name and "batch_mean/" not in name]
-    for name in sums:  # the order of the examples within the minibatch differs
-        np.testing.assert_allclose(
-            run.read(name), trained.read(name), rtol=1e-4, atol=1e-6, err_msg=name
-        )
+    assert list(run.records) == list(trained.records)
+    for name in run.records:
+        assert run.records[name].arrays == trained.records[name].arrays
+    for name in ("per_example", "activations"):
+        one, other = run.records[name], trained.records[name]
+        for array in one.arrays:  # the order of the examples within the minibatch differs
+            np.testing.assert_allclose(
+                one.read(array), other.read(array), rtol=1e-4, atol=1e-6, err_msg=array
+            )
     for record in ("per_example", "batch_mean"):
         ours, theirs = (nta.regret(each, "dense_2", record=record) for each in (run, trained))
         np.testing.assert_allclose(ours["taylor_optimum"], theirs["taylor_optimum"], rtol=2e-3)
@@ -74,9 +77,9 @@ def test_a_round_has_the_weights_before_its_step():
     before = model.get_layer("dense_2").kernel.numpy()
     rounds = _rounds([nta.TaylorRounds(["dense_2"], schedule="every step")])
     _fit(model, x, [rounds], epochs=1)
-    first = rounds.run.read("records/per_example/dense_2/first_kernel", 0)
+    first = rounds.run.records["per_example"].read("dense_2/first_kernel", 0)
     np.testing.assert_array_equal(first, before)
-    assert rounds.run.read("records/per_example/rounds").tolist() == [5]
+    assert rounds.run.records["per_example"].rounds.tolist() == [5]
     assert np.isfinite(rounds.run.losses).all()
 
 
@@ -127,10 +130,7 @@ def test_an_interrupted_run_is_taken_up(tmp_path):
         _fit(model, x, [resumed])
     _fit(model, x, [resumed], initial_epoch=2)
     assert resumed.run.status == "finished"
-    names = whole.run.arrays()
-    assert names == resumed.run.arrays()
-    for name in names:
-        np.testing.assert_array_equal(whole.run.read(name), resumed.run.read(name), err_msg=name)
+    assert_same_trace(whole.run, resumed.run)
 
 
 def test_early_stopping_ends_the_run():
@@ -155,7 +155,7 @@ def test_steps_that_fit_hides_are_refused():
         _fit(_model(), x, [_rounds()], steps_per_execution=5)
     seen = _rounds([nta.TaylorRounds(schedule="every 2 steps")])
     _fit(_model(), x[:32], [seen], steps_per_execution=2)
-    assert seen.run.read("records/per_example/rounds").tolist() == [2] * EPOCHS
+    assert seen.run.records["per_example"].rounds.tolist() == [2] * EPOCHS
 
 
 def test_what_cannot_be_recorded_is_refused():

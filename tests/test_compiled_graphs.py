@@ -6,8 +6,8 @@ import tensorflow as tf
 
 import nta_tf as nta
 from nta_tf.recorders import Training
-from nta_tf.recorders.gradient_tensor_rounds import GradientTensorRounds
-from nta_tf.recorders.normal_equation_rounds import NormalEquationRounds
+from nta_tf.recorders.gradient_tensors import GradientTensorRecorder
+from nta_tf.recorders.normal_equations import NormalEquationRecorder
 from nta_tf.training import _compile_segment
 from tests import graphs
 
@@ -63,7 +63,7 @@ def test_training_of_the_autoencoder(optimizer):
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
 def test_gradient_tensor_rounds_of_the_convnet(reduction):
     model = nta.models.convnet(seed=0, **CONVNET)
-    recorder = GradientTensorRounds(None, reduction, nta.schedules.get("1 an epoch"), False, "r")
+    recorder = GradientTensorRecorder(None, reduction, nta.schedules.get("1 an epoch"), False, "r")
     recorder.start(Training(model, "cross_entropy", 1, 4, BATCH))
     weights = {v.path: tf.TensorSpec(v.shape) for v in model.trainable_variables}
     _check(
@@ -78,7 +78,7 @@ def test_gradient_tensor_rounds_of_the_convnet(reduction):
 def test_normal_equation_rounds_of_the_autoencoder(reduction, dtype):
     model = nta.models.autoencoder(seed=0)
     schedule = nta.schedules.get("every step")
-    recorder = NormalEquationRounds(None, reduction, schedule, False, dtype, "r")
+    recorder = NormalEquationRecorder(None, reduction, schedule, False, dtype, "r")
     arrays = recorder.start(Training(model, "mse", 1, 4, BATCH))
     recorder.begin_epoch(0)
     rounds = 2
@@ -121,7 +121,7 @@ def test_a_gpu_trains_and_records_what_the_cpu_does(loss):
                 if loss == "mse"
                 else [nta.TaylorRounds(["conv2d_2"], schedule="1 an epoch")],
             )
-            table = nta.regret(run, run.config["records"]["per_example"]["layers"][0])
+            table = nta.regret(run, run.records["per_example"].config["layers"][0])
             losses[device] = (run.losses, table["taylor_optimum"])
     np.testing.assert_allclose(losses["CPU:0"][0], losses["GPU:0"][0], rtol=1e-4)
     np.testing.assert_allclose(losses["CPU:0"][1], losses["GPU:0"][1], rtol=1e-3)

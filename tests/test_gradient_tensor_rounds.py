@@ -67,11 +67,11 @@ def _rounds(model, keep):
 def test_predictions_of_a_problem_are_those_of_linearize(reduction, seed):
     model, run, keep = _train([_recorder(reduction)])
     generator = np.random.default_rng(seed)
-    recorded = nta.taylor_problems.RecordedRounds(run, reduction)
+    reader = nta.recorders.taylor_reader(run, reduction)
     for layer in LAYERS:
-        scope = nta.taylor_problems.Scope(layer)
-        problem, _ = next(recorded.problems(scope))
-        kernel = generator.normal(size=recorded.kernel_shape(layer))
+        scope = nta.scopes.Scope(layer)
+        problem = next(reader.problems(scope)).problem
+        kernel = generator.normal(size=reader.kernel_shape(layer))
         total = 0.0
         for _, _, inputs, targets in _rounds(model, keep):
             lin = nta.linearize(model, inputs, reduction=reduction)
@@ -83,20 +83,20 @@ def test_predictions_of_a_problem_are_those_of_linearize(reduction, seed):
 def test_neurons_and_network_are_slices_and_sums_of_layers(reduction, seed):
     model, run, keep = _train([_recorder(reduction)])
     generator = np.random.default_rng(seed)
-    recorded = nta.taylor_problems.RecordedRounds(run, reduction)
+    reader = nta.recorders.taylor_reader(run, reduction)
     for layer, neurons in (("conv", (0, 2)), ("wide", (3,)), ("top", (1,))):
-        scope = nta.taylor_problems.Scope(layer, neurons)
-        for neuron, (problem, _) in zip(neurons, recorded.problems(scope)):
-            column = generator.normal(size=recorded.kernel_shape(layer)[:-1])
+        scope = nta.scopes.Scope(layer, neurons)
+        for neuron, recorded in zip(neurons, reader.problems(scope)):
+            column = generator.normal(size=reader.kernel_shape(layer)[:-1])
             total = 0.0
             for _, _, inputs, targets in _rounds(model, keep):
                 lin = nta.linearize(model, inputs, reduction=reduction)
                 kernel = lin.kernel(layer).numpy()
                 kernel[..., neuron] = column
                 total += float(nta.taylor_loss(lin, {layer: kernel}, targets, "cross_entropy"))
-            assert problem.value(column) == pytest.approx(total, rel=1e-9)
-    problem, _ = next(recorded.problems(nta.taylor_problems.Scope(None)))
-    kernels = {layer: generator.normal(size=recorded.kernel_shape(layer)) for layer in LAYERS}
+            assert recorded.problem.value(column) == pytest.approx(total, rel=1e-9)
+    problem = next(reader.problems(nta.scopes.Scope(None))).problem
+    kernels = {layer: generator.normal(size=reader.kernel_shape(layer)) for layer in LAYERS}
     total = 0.0
     for _, _, inputs, targets in _rounds(model, keep):
         lin = nta.linearize(model, inputs, reduction=reduction)
@@ -106,7 +106,11 @@ def test_neurons_and_network_are_slices_and_sums_of_layers(reduction, seed):
 
 def test_the_smaller_form_is_kept():
     _, run, _ = _train([_recorder("per_example"), _recorder("batch_mean")])
-    kept = {name.removeprefix("records/") for name in run.arrays("records/")}
+    kept = {
+        f"{name}/{array}"
+        for name in ("per_example", "batch_mean")
+        for array in run.records[name].arrays
+    }
     assert "per_example/conv/gradient_tensor" in kept or "per_example/conv/jacobian" in kept
     for reduction, examples in (("per_example", BATCH), ("batch_mean", BATCH)):
         for layer, sizes in {
@@ -117,6 +121,7 @@ def test_the_smaller_form_is_kept():
             form = nta.recorders.smallest_form(reduction, examples, CLASSES, *sizes)
             name = "gradient_tensor" if form == "gradient_tensor" else "jacobian"
             assert f"{reduction}/{layer}/{name}" in kept
+            assert run.records[reduction].config["forms"][layer] == form
 
 
 def _minimum_by_scipy(problem, shape, radius, loss):
@@ -159,10 +164,10 @@ def test_regret_on_the_ball_equals_an_independent_solver(loss, reduction):
     model, run, keep = _train([_recorder(reduction)], loss)
     table = nta.regret(run, "conv", record=reduction, checkpoints=1)
     row = table.iloc[-1]
-    recorded = nta.taylor_problems.RecordedRounds(run, reduction)
-    problem, reach = next(recorded.problems(nta.taylor_problems.Scope("conv")))
-    assert row["radius"] == pytest.approx(reach)
-    found = _minimum_by_scipy(problem, recorded.kernel_shape("conv"), reach, loss)
+    reader = nta.recorders.taylor_reader(run, reduction)
+    recorded = next(reader.problems(nta.scopes.Scope("conv")))
+    assert row["radius"] == pytest.approx(recorded.radius)
+    found = _minimum_by_scipy(recorded.problem, reader.kernel_shape("conv"), recorded.radius, loss)
     assert row["taylor_optimum"] <= found.fun + 1e-6
     assert row["taylor_optimum"] - row["gap"] <= found.fun
     assert row["taylor_optimum"] == pytest.approx(found.fun, rel=1e-4)
@@ -194,11 +199,10 @@ def test_gradient_tensors_and_normal_equations_agree_on_mse():
 
 def test_sub_sampled_examples_incur_their_own_loss():
     model, run, keep = _train([_recorder("per_example", examples=2)])
-    record = "records/per_example/"
-    seen = run.read(f"{record}losses").ravel()
+    seen = run.records["per_example"].read("losses").ravel()
     expected, whole = [], []
     for epoch, step, inputs, targets in _rounds(model, keep):
-        chosen = nta.recorders.chosen_examples(BATCH, 2, (0, epoch, step))
+        chosen = nta.sampling.chosen_examples(BATCH, 2, (0, epoch, step))
         logits = model(inputs[chosen])
         expected.append(np.mean(nta.losses.cross_entropy(logits, targets[chosen])))
         whole.append(np.mean(nta.losses.cross_entropy(model(inputs), targets)))
@@ -222,8 +226,9 @@ def test_a_resumed_recording_is_the_same(tmp_path):
         **options,
     )
     nta.replay(kept, _model(), x, y, [_recorder("per_example", examples=3)])
-    for name in run.arrays("records/per_example/"):
-        np.testing.assert_allclose(kept.read(name), run.read(name), rtol=1e-6, err_msg=name)
+    one, other = kept.records["per_example"], run.records["per_example"]
+    for array in other.arrays:
+        np.testing.assert_allclose(one.read(array), other.read(array), rtol=1e-6, err_msg=array)
 
 
 def test_layer_1_and_the_network_of_the_autoencoder(sample):

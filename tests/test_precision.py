@@ -74,7 +74,7 @@ def test_layers_are_left_as_they_were_even_by_an_error():
 def test_recorders_see_weights_in_float32_and_compute_in_it(digits):
     x, y = digits
     _model, run = _train(x, y, dtype_policy="mixed_bfloat16")
-    kernels = run.read("records/weights/variables/conv2d_1/kernel")
+    kernels = run.records["weights"].read("variables/conv2d_1/kernel")
     assert kernels.dtype == np.float32
     # Not one of a thousand numbers that all have room for eight bits only.
     assert (tf.cast(tf.cast(kernels, tf.bfloat16), tf.float32).numpy() != kernels).mean() > 0.5
@@ -91,7 +91,7 @@ def test_accuracy_is_that_of_a_plain_loop(digits):
     model, plain = _train(x, y)[1], _convnet()
     optimizer = nta.optimizers.get("sgd", 0.05)
     for epoch in range(2):
-        for step, examples in enumerate(nta.training.epoch_order(0, epoch, 128, 32)):
+        for step, examples in enumerate(nta.session.epoch_order(0, epoch, 128, 32)):
             with tf.GradientTape() as tape:
                 logits = plain(x[examples])
                 loss = tf.reduce_mean(nta.losses.cross_entropy(logits, y[examples]))
@@ -111,4 +111,4 @@ def test_one_hot_targets_have_an_accuracy_and_mse_has_none(digits):
     chain = dense_chain((4, 3, 4), ("relu", "linear"), seed=0, dtype="float32")
     data = np.ones((8, 4), np.float32)
     run = nta.train(chain, data, data, optimizer="sgd", epochs=1, batch_size=4)
-    assert "accuracies" not in run.arrays()
+    assert "accuracies" not in run.measured

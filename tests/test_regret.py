@@ -8,6 +8,8 @@ import pytest
 
 import nta_tf as nta
 
+CONTRACT = "round epoch cumulative_loss taylor_optimum regret regret_over_sqrt_n gap".split()
+
 
 def _table(power, noise=0.0, seed=0, epochs=100):
     n = np.arange(1, epochs + 1)
@@ -62,6 +64,8 @@ def test_table_of_a_run_on_real_digits(sample):
     table = nta.regret(run, "dense_4", radius=[None, math.inf])
     assert table["round"].tolist() == [8, 16, 24] * 2
     assert table["epoch"].tolist() == [1, 2, 3] * 2
+    assert list(table)[:7] == CONTRACT and list(table)[-1] == "scope"
+    assert (table["scope"] == "dense_4").all()
     ball, free = table[:3].reset_index(), table[3:].reset_index()
     assert (ball["taylor_optimum"] >= free["taylor_optimum"] - 1e-9).all()
     assert (ball["distance"] <= ball["radius"] * (1 + 1e-9)).all()

@@ -6,6 +6,7 @@ import pytest
 import nta_tf as nta
 from nta_tf.replaying import _replay_epoch
 from tests.networks import dense_chain
+from tests.recording import assert_same_record
 
 EPOCHS = 3
 
@@ -43,10 +44,8 @@ def _recorders():
 
 def _assert_same_records(one, other, names=("per_example", "batch_mean")):
     for name in names:
-        arrays = one.arrays(f"records/{name}/")
-        assert arrays and arrays == other.arrays(f"records/{name}/")
-        for array in arrays:
-            np.testing.assert_array_equal(one.read(array), other.read(array), err_msg=array)
+        assert one.records[name].arrays
+        assert_same_record(one.records[name], other.records[name])
 
 
 def test_replayed_records_are_those_of_the_training(tmp_path):
@@ -83,7 +82,7 @@ def test_an_interrupted_replay_is_taken_up(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         nta.replay(tmp_path / "run", _model(), x, x, _recorders())
     half = nta.Run.open(tmp_path / "run")
-    assert half.read("records/per_example/rounds").tolist() == [5, 0, 0]
+    assert half.records["per_example"].rounds.tolist() == [5, 0, 0]
     nta.replay(tmp_path / "run", _model(), x, x, _recorders())
     assert calls == [0, 1, 1, 2, 0, 1, 2]
     live = _train([nta.WeightRounds("every step"), *_recorders()])
@@ -92,10 +91,10 @@ def test_an_interrupted_replay_is_taken_up(tmp_path, monkeypatch):
 
 def test_weights_are_those_before_the_step():
     run = _train([nta.WeightRounds("2 an epoch")])
-    kept = run.read("records/weights/variables/dense_1/kernel")
+    kept = run.records["weights"].read("variables/dense_1/kernel")
     assert kept.shape == (EPOCHS, 2, 6, 5)
     every = _train([nta.WeightRounds("every step")])
-    all_kernels = every.read("records/weights/variables/dense_1/kernel")
+    all_kernels = every.records["weights"].read("variables/dense_1/kernel")
     np.testing.assert_array_equal(kept, all_kernels[:, [1, 4]])
     np.testing.assert_array_equal(all_kernels[0, 0], _model().get_layer("dense_1").kernel)
 
@@ -105,7 +104,7 @@ def test_a_run_that_diverged_is_replayed_up_to_its_last_whole_epoch():
     assert run.status == "diverged"
     x = _data()
     nta.replay(run, _model(), x, x, _recorders())
-    assert run.read("records/per_example/rounds").sum() == 5 * (run.epochs - 1)
+    assert run.records["per_example"].rounds.sum() == 5 * (run.epochs - 1)
 
 
 def test_cost_counts_rounds_and_bytes():
@@ -114,8 +113,8 @@ def test_cost_counts_rounds_and_bytes():
     assert cost["rounds"].tolist() == [5 * EPOCHS, 2 * EPOCHS]
     nta.replay(run, _model(), x, x, _recorders())
     for row in cost.itertuples():
-        arrays = run.arrays(f"records/{row.record}/")
-        stored = sum(run.read(name).nbytes for name in arrays)
+        record = run.records[row.record]
+        stored = sum(record.read(array).nbytes for array in record.arrays)
         assert row.bytes == stored and row.seconds > 0
 
 

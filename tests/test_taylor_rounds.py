@@ -192,8 +192,8 @@ def test_schedules_of_two_recorders_are_kept_apart(seed):
 def test_default_radius_is_the_trajectory(seed):
     _, run = _train("narrow middle", seed, [nta.TaylorRounds(["dense_3"])])
     table = nta.regret(run, "dense_3")
-    kernels = [run.read("records/per_example/dense_3/first_kernel", 0)]
-    kernels += list(run.read("records/per_example/dense_3/kernel"))
+    kernels = [run.records["per_example"].read("dense_3/first_kernel", 0)]
+    kernels += list(run.records["per_example"].read("dense_3/kernel"))
     kernels = np.array(kernels, np.float64)
     centre = kernels.mean(axis=0)
     radius = max(np.linalg.norm(kernel - centre) for kernel in kernels)

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 import nta_tf as nta
 from tests.networks import dense_chain
-from tests.recording import KeepRounds
+from tests.recording import KeepRounds, assert_same_trace
 
 EPOCHS, BATCH = 4, 8
 
@@ -53,9 +53,7 @@ def _assert_same(first, second):
     """Same weights and same trace, bit for bit."""
     for one, other in zip(first[0].get_weights(), second[0].get_weights()):
         np.testing.assert_array_equal(one, other)
-    assert first[1].arrays() == second[1].arrays()
-    for name in first[1].arrays():
-        np.testing.assert_array_equal(first[1].read(name), second[1].read(name), err_msg=name)
+    assert_same_trace(first[1], second[1])
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd", "adam_keras", "rmsprop_keras"])
@@ -64,7 +62,7 @@ def test_every_step_is_that_of_a_plain_gradient_tape_loop(optimizer):
     plain, x = _model(), tf.constant(_data())
     updater = nta.optimizers.get(optimizer, 0.01)
     for epoch in range(EPOCHS):
-        order = nta.training.epoch_order(5, epoch, 50, BATCH)
+        order = nta.session.epoch_order(5, epoch, 50, BATCH)
         for step, examples in enumerate(order):
             batch = tf.gather(x, examples)
             with tf.GradientTape() as tape:
@@ -78,12 +76,12 @@ def test_every_step_is_that_of_a_plain_gradient_tape_loop(optimizer):
 
 
 def test_order_visits_every_example_once_and_depends_on_seed_and_epoch():
-    order = nta.training.epoch_order(seed=1, epoch=2, examples=50, batch_size=8)
+    order = nta.session.epoch_order(seed=1, epoch=2, examples=50, batch_size=8)
     assert order.shape == (6, 8) and len(np.unique(order)) == 48
-    again = nta.training.epoch_order(seed=1, epoch=2, examples=50, batch_size=8)
+    again = nta.session.epoch_order(seed=1, epoch=2, examples=50, batch_size=8)
     np.testing.assert_array_equal(order, again)
     for seed, epoch in ((1, 3), (2, 2)):
-        other = nta.training.epoch_order(seed, epoch, 50, 8)
+        other = nta.session.epoch_order(seed, epoch, 50, 8)
         assert (order != other).any()
 
 
@@ -130,7 +128,7 @@ def test_snapshots_are_the_weights_before_the_step():
     for epoch, step, weights, inputs, targets, loss in keep.rounds:
         for variable in model.trainable_variables:
             variable.assign(weights[variable.path])
-        order = nta.training.epoch_order(5, epoch, 50, BATCH)
+        order = nta.session.epoch_order(5, epoch, 50, BATCH)
         np.testing.assert_array_equal(inputs, x[order[step]])
         np.testing.assert_array_equal(targets, inputs)
         expected = np.mean((model(inputs).numpy() - inputs) ** 2)
@@ -237,7 +235,7 @@ def test_divergence_is_a_result(tmp_path):
     assert np.isfinite(losses[:step]).all() and not np.isfinite(losses[step])
     again = _train(tmp_path / "run", optimizer=nta.optimizers.get("sgd", 300.0), epochs=40)[1]
     assert again.progress == run.progress
-    finished = run.read("records/per_example/rounds") > 0
+    finished = run.records["per_example"].rounds > 0
     if finished.any():
         table = nta.regret(run, "dense_2", radius=math.inf)
         assert table["epoch"].max() < run.epochs

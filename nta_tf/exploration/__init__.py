@@ -15,14 +15,13 @@ from nta_tf.exploration.measures import (
     switches,
     volumes,
 )
-from nta_tf.exploration.rectifiers import Rectifiers
-from nta_tf.exploration.unit_names import chosen_units, units
+from nta_tf.exploration.unit_names import units
+from nta_tf.rectifiers import Rectifiers
 
 __all__ = [
     "FLOOR",
     "Configurations",
     "Rectifiers",
-    "chosen_units",
     "example_gradients",
     "log_volume",
     "minimum_hamming",

@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 
+from nta_tf.recorders.activations import ActivationReader
 from nta_tf.trace import Run, as_run
 
 _BYTES_AT_ONCE = 2**30  # of packed bits; what does not fit is measured in blocks of points
-_READ_AT_ONCE = 2**25
 
 
 class Configurations:
@@ -48,7 +48,7 @@ class Configurations:
 
     def __init__(self, source, layers=None, record="activations", units=None):
         if isinstance(source, (Run, str, os.PathLike)):
-            self._source = _Recorded(source, record, layers)
+            self._source = ActivationReader(as_run(source), record, layers)
         elif layers is not None:
             raise ValueError(
                 "Layers are known of runs only; take the units of an array by slicing it. "
@@ -99,25 +99,6 @@ def as_configurations(source, layers=None, record="activations", units=None):
     return found
 
 
-def activation_record(run_or_directory, record, layers=None):
-    """A run, the config of its record of activation configurations, and names of layers in it."""
-    run = as_run(run_or_directory)
-    config = run.config["records"].get(record, {})
-    if config.get("kind") != "activation_rounds":
-        raise ValueError(
-            f"{run!r} has no record {record!r} of activation configurations; train or "
-            "replay it with a nta.ActivationRounds recorder. Its records are "
-            f"{sorted(run.config['records'])}."
-        )
-    there = list(config["layers"])
-    wanted = there if layers is None else [str(name) for name in np.atleast_1d(layers)]
-    if not wanted or not set(wanted) <= set(there):
-        raise ValueError(
-            f"Layers whose activations {run!r} recorded are {there}. Received: layers={layers!r}"
-        )
-    return run, config, wanted
-
-
 def words(block):
     """A block's rounds as rows of 64-bit words, (N, W) uint64; a view where that is possible."""
     rows = block.reshape(len(block), -1)
@@ -141,38 +122,6 @@ class _Array:
             # Round by round, so that no more than one is held twice.
             return np.stack([np.packbits(bits, axis=-1) for bits in block])
         return np.ascontiguousarray(block)
-
-
-class _Recorded:
-    """Configurations in the trace of a run."""
-
-    def __init__(self, run, record, layers):
-        run, config, layers = activation_record(run, record, layers)
-        self._run, self._prefix = run, f"records/{record}/"
-        self.layers = {name: config["layers"][name]["units"] for name in layers}
-        self.points = config["points"]
-        epochs = run.progress.get("added", {}).get(record, {}).get("epochs", run.epochs)
-        counts = run.read(self._prefix + "rounds", slice(0, epochs))
-        self._places = [(e, row) for e, count in enumerate(counts) for row in range(count)]
-        self.rounds = len(self._places)
-        self.epochs = np.array([epoch + (row + 1) / counts[epoch] for epoch, row in self._places])
-
-    def block(self, rounds, first, last):
-        widths = [-(-units // 8) for units in self.layers.values()]
-        ends = np.cumsum(widths)
-        block = np.empty((rounds, last - first, ends[-1]), np.uint8)
-        epochs = np.array([epoch for epoch, _ in self._places[:rounds]])
-        rows = np.array([row for _, row in self._places[:rounds]])
-        # Some epochs at a time: reading them one by one would take longer than measuring.
-        at_once = max(1, _READ_AT_ONCE // (self.points * ends[-1]))
-        for start in range(epochs[0], epochs[-1] + 1, at_once):
-            chosen = (epochs >= start) & (epochs < start + at_once)
-            for layer, width, end in zip(self.layers, widths, ends):
-                name = f"{self._prefix}bits/{layer}"
-                bits = self._run.read(name, slice(start, min(start + at_once, epochs[-1] + 1)))
-                kept = bits[epochs[chosen] - start, rows[chosen], first:last]
-                block[chosen, :, end - width : end] = kept
-        return block
 
 
 def _from_array(source, units):

@@ -1,15 +1,23 @@
-"""Which rectifier units are recorded, and what they are called."""
+"""What the recorded rectifier units are called."""
 
-import math
-import zlib
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from nta_tf.exploration.configurations import activation_record
+from nta_tf.recorders.activations import ActivationReader
+from nta_tf.trace import Run, as_run
 
 
-def units(run_or_directory, layers=None, *, record="activations"):
+def units(
+    run_or_directory: Run | str | os.PathLike[str],
+    layers: str | Sequence[str] | None = None,
+    *,
+    record: str = "activations",
+) -> pd.DataFrame:
     """Names of the units of a run's activation configurations.
 
     Args:
@@ -34,12 +42,10 @@ def units(run_or_directory, layers=None, *, record="activations"):
     >>> nta.exploration.units(run, "dense_3").tail(1).values.tolist()
     [['dense_3', (), 19]]
     """
-    _, config, layers = activation_record(run_or_directory, record, layers)
+    recorded = ActivationReader(as_run(run_or_directory), record, layers)
     tables = []
-    for layer in layers:
-        shape = config["layers"][layer]["shape"]
-        chosen = chosen_units(layer, shape, config["units"], config["seed"])
-        places = np.stack(np.unravel_index(chosen, shape), axis=1)
+    for layer, shape in recorded.shapes.items():
+        places = np.stack(np.unravel_index(recorded.units(layer), shape), axis=1)
         tables.append(
             pd.DataFrame(
                 {
@@ -50,32 +56,3 @@ def units(run_or_directory, layers=None, *, record="activations"):
             )
         )
     return pd.concat(tables, ignore_index=True)
-
-
-def chosen_units(layer, shape, count, seed):
-    """Which units of a rectifier layer are recorded.
-
-    Args:
-        layer: Its name, so that layers do not share a choice.
-        shape: Shape of its units.
-        count: At most how many units are taken; None for all.
-        seed: Seed of the recorder.
-
-    Returns:
-        NumPy array of sorted positions among the flattened units.
-
-    Example:
-
-    >>> import nta_tf as nta
-    >>> nta.exploration.chosen_units("conv2d_1", (32, 32, 64), 10_000, seed=0).shape
-    (10000,)
-    """
-    total = math.prod(shape)
-    if count is None or count >= total:
-        return np.arange(total)
-    return draw(total, count, [seed, zlib.crc32(layer.encode())])
-
-
-def draw(total, count, seed):
-    """`count` of the numbers below `total`, each at most once, sorted."""
-    return np.sort(np.random.default_rng(seed).choice(total, count, replace=False))

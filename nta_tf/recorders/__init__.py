@@ -1,19 +1,21 @@
 """What is written while a model trains."""
 
-from nta_tf.recorders.activations import ActivationRounds
+from nta_tf.recorders.activations import ActivationReader, ActivationRounds
 from nta_tf.recorders.base import ArraySpecification, Recorder, Rounds, Training
-from nta_tf.recorders.gradient_tensor_rounds import chosen_examples, smallest_form
-from nta_tf.recorders.taylor import TaylorRounds
-from nta_tf.recorders.weights import WeightRounds
+from nta_tf.recorders.gradient_tensors import smallest_form
+from nta_tf.recorders.taylor import TaylorRounds, taylor_reader
+from nta_tf.recorders.weights import WeightReader, WeightRounds
 
 __all__ = [
+    "ActivationReader",
     "ActivationRounds",
     "ArraySpecification",
     "Recorder",
     "Rounds",
     "TaylorRounds",
     "Training",
+    "WeightReader",
     "WeightRounds",
-    "chosen_examples",
     "smallest_form",
+    "taylor_reader",
 ]

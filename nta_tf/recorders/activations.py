@@ -1,17 +1,32 @@
-"""Recorder of activation configurations: which rectifier units are active on which points."""
+"""Record of activation configurations: which rectifier units are active on which points."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from nta_tf import provenance, schedules
-from nta_tf.exploration.rectifiers import Rectifiers
-from nta_tf.exploration.unit_names import chosen_units, draw
 from nta_tf.linearization.inputs import checked_inputs
-from nta_tf.recorders.base import ArraySpecification, ScheduledRecorder, padded
+from nta_tf.recorders.base import (
+    ArraySpecification,
+    Rounds,
+    ScheduledRecorder,
+    Training,
+    padded,
+)
+from nta_tf.rectifiers import Rectifiers
+from nta_tf.sampling import chosen_units, draw
+from nta_tf.schedules import Schedule
+from nta_tf.trace import Run
+
+KIND = "activation_rounds"
 
 _VALUES_AT_ONCE = 2**23  # of the widest call of the network; 32 MiB of float32
+_READ_AT_ONCE = 2**25  # bytes of packed bits
 _PLACES = np.array([[128], [64], [32], [16], [8], [4], [2], [1]], np.float32)
 
 
@@ -54,14 +69,14 @@ class ActivationRounds(ScheduledRecorder):
 
     def __init__(
         self,
-        x,
-        layers=None,
-        points=None,
-        units=None,
-        schedule="1 an epoch",
-        seed=0,
-        name="activations",
-    ):
+        x: Any,
+        layers: Sequence[str] | None = None,
+        points: int | None = None,
+        units: int | None = None,
+        schedule: str | Schedule = "1 an epoch",
+        seed: int = 0,
+        name: str = "activations",
+    ) -> None:
         for argument, count in (("points", points), ("units", units)):
             if count is not None and not (isinstance(count, (int, np.integer)) and count > 0):
                 raise ValueError(
@@ -75,7 +90,7 @@ class ActivationRounds(ScheduledRecorder):
         self.name = name
         self._x = x
 
-    def start(self, training):
+    def start(self, training: Training) -> dict[str, ArraySpecification]:
         self._training = training
         self._most = self._most_rounds()
         self._rectifiers = Rectifiers(training.model, self.layers)
@@ -98,10 +113,10 @@ class ActivationRounds(ScheduledRecorder):
         }
         return {"rounds": ArraySpecification((), "int64"), **bits}
 
-    def begin_epoch(self, epoch):
+    def begin_epoch(self, epoch: int) -> None:
         self._rows = {name: [] for name in self._chosen}
 
-    def record(self, rounds):
+    def record(self, rounds: Rounds) -> None:
         for n in range(len(rounds.steps)):
             weights = {path: value[n] for path, value in rounds.weights.items()}
             blocks = [
@@ -113,7 +128,7 @@ class ActivationRounds(ScheduledRecorder):
             for name, rows in self._rows.items():
                 rows.append(np.concatenate([block[name].numpy() for block in blocks]))
 
-    def end_epoch(self):
+    def end_epoch(self) -> dict[str, Any]:
         counts = {len(rows) for rows in self._rows.values()}
         arrays = {"rounds": counts.pop()}
         if arrays["rounds"]:
@@ -121,9 +136,9 @@ class ActivationRounds(ScheduledRecorder):
                 arrays[_array(name)] = padded(np.stack(rows), self._most)
         return arrays
 
-    def config(self):
+    def config(self) -> dict[str, Any]:
         return {
-            "kind": "activation_rounds",
+            "kind": KIND,
             "schedule": str(self.schedule),
             "points": len(self._points[0]),
             "units": self.units,
@@ -157,6 +172,85 @@ class ActivationRounds(ScheduledRecorder):
                 rows = tf.gather(rows, self._chosen[name], axis=1)
             packed[name] = _pack(rows)
         return packed
+
+
+class ActivationReader:
+    """The configurations that an `ActivationRounds` recorder kept, packed.
+
+    Args:
+        run: A `nta.Run`.
+        name: Name of the record.
+        layers: Names of layers. Defaults to all.
+
+    Attributes:
+        shapes: {layer: shape of its units}, of the layers that are read.
+        layers: {layer: how many of its units were recorded}.
+        points: D, number of data points.
+        rounds: N, number of rounds.
+        epochs: When each round was, (N,): n for the last of k rounds of epoch n and
+            n - 1 + 1 / k for the first.
+
+    Raises:
+        ValueError: If the run has no such record or layers.
+    """
+
+    def __init__(
+        self, run: Run, name: str = "activations", layers: str | Sequence[str] | None = None
+    ) -> None:
+        if name not in run.records or run.records[name].kind != KIND:
+            raise ValueError(
+                f"{run!r} has no record {name!r} of activation configurations; train or "
+                "replay it with a nta.ActivationRounds recorder. Its records are "
+                f"{sorted(run.records)}."
+            )
+        self._record = run.records[name]
+        self._config = self._record.config
+        recorded = self._config["layers"]
+        wanted = list(recorded) if layers is None else [str(name) for name in np.atleast_1d(layers)]
+        if not wanted or not set(wanted) <= set(recorded):
+            raise ValueError(
+                f"Layers whose activations {run!r} recorded are {list(recorded)}. "
+                f"Received: layers={layers!r}"
+            )
+        self.shapes = {layer: tuple(recorded[layer]["shape"]) for layer in wanted}
+        self.layers = {layer: recorded[layer]["units"] for layer in wanted}
+        self.points = self._config["points"]
+        counts = self._record.rounds
+        self._places = [(e, row) for e, count in enumerate(counts) for row in range(count)]
+        self.rounds = len(self._places)
+        self.epochs = np.array([epoch + (row + 1) / counts[epoch] for epoch, row in self._places])
+
+    def units(self, layer: str) -> np.ndarray:
+        """Which of the layer's flattened units were recorded, sorted."""
+        config = self._config
+        return chosen_units(layer, self.shapes[layer], config["units"], config["seed"])
+
+    def block(self, rounds: int, first: int, last: int) -> np.ndarray:
+        """Packed bits of the first rounds on some data points.
+
+        Args:
+            rounds: How many rounds.
+            first: First data point.
+            last: The one behind the last.
+
+        Returns:
+            uint8 array (rounds, last - first, bytes), the layers side by side.
+        """
+        widths = [-(-units // 8) for units in self.layers.values()]
+        ends = np.cumsum(widths)
+        block = np.empty((rounds, last - first, ends[-1]), np.uint8)
+        epochs = np.array([epoch for epoch, _ in self._places[:rounds]])
+        rows = np.array([row for _, row in self._places[:rounds]])
+        # Some epochs at a time: reading them one by one would take longer than measuring.
+        at_once = max(1, _READ_AT_ONCE // (self.points * ends[-1]))
+        for start in range(epochs[0], epochs[-1] + 1, at_once):
+            chosen = (epochs >= start) & (epochs < start + at_once)
+            several = slice(start, min(start + at_once, epochs[-1] + 1))
+            for layer, width, end in zip(self.layers, widths, ends):
+                bits = self._record.read(_array(layer), several)
+                kept = bits[epochs[chosen] - start, rows[chosen], first:last]
+                block[chosen, :, end - width : end] = kept
+        return block
 
 
 def _array(layer):

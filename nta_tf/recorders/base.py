@@ -1,10 +1,19 @@
 """What a recorder is: an observer of training that never changes it."""
 
+from __future__ import annotations
+
 import abc
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
+
+from nta_tf import schedules
+from nta_tf.schedules import Schedule
+from nta_tf.trace import ArraySpecification, Record
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +29,7 @@ class Training:
         batch_size: Examples in a minibatch.
     """
 
-    model: object
+    model: keras.Model
     loss: str
     epochs: int
     steps_per_epoch: int
@@ -39,24 +48,11 @@ class Rounds:
         losses: NumPy array (R,), the loss that training incurred on each round.
     """
 
-    steps: object
-    weights: dict
+    steps: np.ndarray
+    weights: Mapping[str, tf.Tensor]
     inputs: tf.Tensor
     targets: tf.Tensor
-    losses: object
-
-
-@dataclasses.dataclass(frozen=True)
-class ArraySpecification:
-    """One array of the trace, to which every epoch adds one row.
-
-    Attributes:
-        shape: Shape of a row.
-        dtype: Its dtype.
-    """
-
-    shape: tuple
-    dtype: str
+    losses: np.ndarray
 
 
 class Recorder(abc.ABC):
@@ -71,34 +67,34 @@ class Recorder(abc.ABC):
         name: Under which its arrays lie in the trace.
     """
 
-    name = None
+    name: str
 
     @abc.abstractmethod
-    def start(self, training):
+    def start(self, training: Training) -> dict[str, ArraySpecification]:
         """Prepares for a `Training`; returns {array name: `ArraySpecification`}."""
 
     @abc.abstractmethod
-    def steps(self, epoch):
+    def steps(self, epoch: int) -> np.ndarray:
         """Sorted array of the steps of the epoch that are to be recorded."""
 
-    def rounds_at_once(self):
+    def rounds_at_once(self) -> int:
         """How many rounds at most `record` is given in one block."""
         return 32
 
     @abc.abstractmethod
-    def begin_epoch(self, epoch):
+    def begin_epoch(self, epoch: int) -> None:
         """Forgets the epoch before."""
 
     @abc.abstractmethod
-    def record(self, rounds):
+    def record(self, rounds: Rounds) -> None:
         """Takes a block of `Rounds` of the current epoch."""
 
     @abc.abstractmethod
-    def end_epoch(self):
+    def end_epoch(self) -> dict[str, Any]:
         """The epoch's row of the trace: {array name: NumPy array}."""
 
     @abc.abstractmethod
-    def config(self):
+    def config(self) -> dict[str, Any]:
         """What made the recording, as JSON-ready dictionary."""
 
 
@@ -111,17 +107,25 @@ class ScheduledRecorder(Recorder):
         schedule: A schedule of `nta.schedules`.
     """
 
-    schedule = None
+    schedule: Schedule
+    _training: Training
 
-    def steps(self, epoch):
+    def steps(self, epoch: int) -> np.ndarray:
         training = self._training
         return self.schedule.steps(epoch, training.steps_per_epoch, training.epochs)
 
-    def _most_rounds(self):
+    def _most_rounds(self) -> int:
         """Rounds of the fullest epoch."""
         return max(len(self.steps(epoch)) for epoch in range(self._training.epochs))
 
 
-def padded(rows, count):
+def padded(rows: np.ndarray, count: int) -> np.ndarray:
     """Rows (rounds, ...) of an epoch, with zeros behind them up to `count` rounds."""
     return np.pad(rows, [(0, count - len(rows))] + [(0, 0)] * (rows.ndim - 1))
+
+
+def recorded_steps(record: Record, epoch: int) -> np.ndarray:
+    """Steps of an epoch that were rounds of the record, by its schedule."""
+    config = record.run.config
+    schedule = schedules.get(record.config["schedule"])
+    return schedule.steps(epoch, config["steps_per_epoch"], config["epochs"])

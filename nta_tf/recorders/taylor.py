@@ -1,15 +1,32 @@
-"""Recorder of Taylor rounds: what the Taylor optimum of each scope needs, and no more."""
+"""Record of Taylor rounds: what the Taylor optimum of each scope needs, and no more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from nta_tf import schedules
 from nta_tf.linearization import REDUCTIONS
-from nta_tf.recorders.base import Recorder
-from nta_tf.recorders.gradient_tensor_rounds import GradientTensorRounds
-from nta_tf.recorders.normal_equation_rounds import NormalEquationRounds, dense_chain_of
+from nta_tf.recorders import gradient_tensors, normal_equations
+from nta_tf.recorders.base import ArraySpecification, Recorder, Rounds, Training
+from nta_tf.recorders.gradient_tensors import GradientTensorReader, GradientTensorRecorder
+from nta_tf.recorders.normal_equations import (
+    NormalEquationReader,
+    NormalEquationRecorder,
+    dense_chain_of,
+)
+from nta_tf.recorders.taylor_reader import KIND, TaylorReader
+from nta_tf.schedules import Schedule
+from nta_tf.trace import Run
 
 DTYPES = ("float32", "float64")
-FORMS = ("auto", "normal_equations", "gradient_tensors")
+FORMS = ("auto", normal_equations.FORM, gradient_tensors.FORM)
+_READERS: dict[str, type[TaylorReader]] = {
+    normal_equations.FORM: NormalEquationReader,
+    gradient_tensors.FORM: GradientTensorReader,
+}
 
 
 class TaylorRounds(Recorder):
@@ -57,16 +74,16 @@ class TaylorRounds(Recorder):
 
     def __init__(
         self,
-        layers=None,
-        reduction="per_example",
-        schedule="every step",
-        bias=False,
-        dtype="float32",
-        name=None,
-        form="auto",
-        examples=None,
-        seed=0,
-    ):
+        layers: str | Sequence[str] | None = None,
+        reduction: str = "per_example",
+        schedule: str | Schedule = "every step",
+        bias: bool = False,
+        dtype: str = "float32",
+        name: str | None = None,
+        form: str = "auto",
+        examples: int | None = None,
+        seed: int = 0,
+    ) -> None:
         if reduction not in REDUCTIONS or dtype not in DTYPES or form not in FORMS:
             raise ValueError(
                 f"The reduction must be one of {REDUCTIONS}, the dtype one of {DTYPES} and the "
@@ -87,39 +104,39 @@ class TaylorRounds(Recorder):
         self.examples = examples
         self.seed = seed
 
-    def start(self, training):
+    def start(self, training: Training) -> dict[str, ArraySpecification]:
         common = (self.layers, self.reduction, self.schedule, self.bias)
         if self._takes_normal_equations(training):
-            self._rounds = NormalEquationRounds(*common, self.dtype, self.name)
+            self._recorder = NormalEquationRecorder(*common, self.dtype, self.name)
         else:
-            self._rounds = GradientTensorRounds(*common, self.name, self.examples, self.seed)
-        return self._rounds.start(training)
+            self._recorder = GradientTensorRecorder(*common, self.name, self.examples, self.seed)
+        return self._recorder.start(training)
 
-    def steps(self, epoch):
-        return self._rounds.steps(epoch)
+    def steps(self, epoch: int) -> np.ndarray:
+        return self._recorder.steps(epoch)
 
-    def rounds_at_once(self):
-        return self._rounds.rounds_at_once()
+    def rounds_at_once(self) -> int:
+        return self._recorder.rounds_at_once()
 
-    def begin_epoch(self, epoch):
-        self._rounds.begin_epoch(epoch)
+    def begin_epoch(self, epoch: int) -> None:
+        self._recorder.begin_epoch(epoch)
 
-    def record(self, rounds):
-        self._rounds.record(rounds)
+    def record(self, rounds: Rounds) -> None:
+        self._recorder.record(rounds)
 
-    def end_epoch(self):
-        return self._rounds.end_epoch()
+    def end_epoch(self) -> dict[str, Any]:
+        return self._recorder.end_epoch()
 
-    def config(self):
-        return self._rounds.config()
+    def config(self) -> dict[str, Any]:
+        return self._recorder.config()
 
     def _takes_normal_equations(self, training):
-        if self.form == "gradient_tensors":
+        if self.form == gradient_tensors.FORM:
             return False
         exist = training.loss == "mse" and dense_chain_of(training.model) is not None
         if exist and self.examples is None:
             return True
-        if self.form == "normal_equations":
+        if self.form == normal_equations.FORM:
             raise ValueError(
                 "Normal equations exist for the mean squared error of all examples, on chains "
                 f"of Dense layers. Received: loss={training.loss!r}, model "
@@ -127,3 +144,33 @@ class TaylorRounds(Recorder):
                 f"{[layer.name for layer in training.model.layers]}, examples={self.examples}"
             )
         return False
+
+
+def taylor_reader(run: Run, record: str | None = None) -> TaylorReader:
+    """The reader of a record of Taylor rounds, whichever form it has.
+
+    Args:
+        run: A `nta.Run`.
+        record: Name of the record; may be left out when the run has only one.
+
+    Returns:
+        A `TaylorReader`, whose `problems(scope)` can be solved.
+
+    Raises:
+        ValueError: If the run has no such record, or it holds no rounds yet.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> digits = nta.data.load("sample").x[:128].reshape(128, 784)
+    >>> run = nta.train(nta.models.autoencoder(seed=0), digits, digits, optimizer="sgd",
+    ...                 epochs=2, batch_size=64, recorders=[nta.TaylorRounds(["dense_3"])])
+    >>> nta.recorders.taylor_reader(run).rounds.tolist()
+    [2, 2]
+    """
+    names = [name for name, kept in run.records.items() if kept.kind == KIND]
+    if record is None and len(names) == 1:
+        record = names[0]
+    if record not in names:
+        raise ValueError(f"Taylor records of {run!r} are {names}. Received: record={record!r}")
+    return _READERS[run.records[record].config["form"]](run.records[record])

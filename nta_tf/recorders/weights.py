@@ -1,9 +1,25 @@
 """Recorder of the weights themselves, from which everything else can be made later."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from nta_tf import schedules
-from nta_tf.recorders.base import ArraySpecification, ScheduledRecorder, padded
+from nta_tf.recorders.base import (
+    ArraySpecification,
+    Rounds,
+    ScheduledRecorder,
+    Training,
+    padded,
+    recorded_steps,
+)
+from nta_tf.schedules import Schedule
+from nta_tf.trace import Record, Run
+
+KIND = "weight_rounds"
+_VARIABLES = "variables/"
 
 
 class WeightRounds(ScheduledRecorder):
@@ -28,11 +44,11 @@ class WeightRounds(ScheduledRecorder):
     {'kind': 'weight_rounds', 'schedule': '4 an epoch'}
     """
 
-    def __init__(self, schedule="1 an epoch", name="weights"):
+    def __init__(self, schedule: str | Schedule = "1 an epoch", name: str = "weights") -> None:
         self.schedule = schedules.get(schedule)
         self.name = name
 
-    def start(self, training):
+    def start(self, training: Training) -> dict[str, ArraySpecification]:
         self._training = training
         self._most = self._most_rounds()
         arrays = {
@@ -41,21 +57,64 @@ class WeightRounds(ScheduledRecorder):
         }
         for variable in training.model.trainable_variables:
             shape = (self._most, *variable.shape)
-            arrays[f"variables/{variable.path}"] = ArraySpecification(shape, variable.dtype)
+            arrays[_VARIABLES + variable.path] = ArraySpecification(shape, variable.dtype)
         return arrays
 
-    def begin_epoch(self, epoch):
+    def begin_epoch(self, epoch: int) -> None:
         self._rows = {}
 
-    def record(self, rounds):
+    def record(self, rounds: Rounds) -> None:
         self._rows.setdefault("losses", []).append(rounds.losses)
         for path, values in rounds.weights.items():
-            self._rows.setdefault(f"variables/{path}", []).append(values.numpy())
+            self._rows.setdefault(_VARIABLES + path, []).append(values.numpy())
 
-    def end_epoch(self):
+    def end_epoch(self) -> dict[str, Any]:
         rows = {name: np.concatenate(parts) for name, parts in self._rows.items()}
         filled = {name: padded(row, self._most) for name, row in rows.items()}
         return {"rounds": len(rows.get("losses", ())), **filled}
 
-    def config(self):
-        return {"kind": "weight_rounds", "schedule": str(self.schedule)}
+    def config(self) -> dict[str, Any]:
+        return {"kind": KIND, "schedule": str(self.schedule)}
+
+
+class WeightReader:
+    """The weights W^n that a `WeightRounds` recorder kept.
+
+    Args:
+        run: A `nta.Run`.
+        name: Name of the record.
+
+    Raises:
+        ValueError: If the run has no such record.
+    """
+
+    def __init__(self, run: Run, name: str = "weights") -> None:
+        if name not in run.records or run.records[name].kind != KIND:
+            raise ValueError(
+                f"{run!r} has no record {name!r} of weights to replay; train it with a "
+                f"nta.WeightRounds recorder. Its records are {sorted(run.records)}."
+            )
+        self.record: Record = run.records[name]
+        self.schedule = self.record.config["schedule"]
+        self._paths = [
+            array.removeprefix(_VARIABLES)
+            for array in self.record.arrays
+            if array.startswith(_VARIABLES)
+        ]
+
+    def steps(self, epoch: int) -> np.ndarray:
+        """Steps of the epoch whose weights were kept."""
+        return recorded_steps(self.record, epoch)
+
+    def at(self, epoch: int, steps: np.ndarray) -> dict[str, np.ndarray]:
+        """The weights before steps of an epoch.
+
+        Args:
+            epoch: Index of the epoch.
+            steps: Array (R,) of steps that were kept.
+
+        Returns:
+            {path of a variable: NumPy array (R, ...)}.
+        """
+        rows = np.searchsorted(self.steps(epoch), steps)
+        return {path: self.record.read(_VARIABLES + path, epoch)[rows] for path in self._paths}

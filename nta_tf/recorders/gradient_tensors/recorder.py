@@ -1,26 +1,49 @@
 """Taylor rounds as they are: outputs, and G_l or its factors, of every recorded round."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from nta_tf import losses
-from nta_tf.exploration.unit_names import draw
 from nta_tf.linearization import methods
 from nta_tf.linearization.taps import TappedModel
-from nta_tf.recorders.base import ArraySpecification, ScheduledRecorder, padded
+from nta_tf.recorders.base import (
+    ArraySpecification,
+    Rounds,
+    ScheduledRecorder,
+    Training,
+    padded,
+)
+from nta_tf.recorders.taylor_reader import KIND
+from nta_tf.sampling import chosen_examples
+from nta_tf.schedules import Schedule
+
+FORM = "gradient_tensors"
 
 
-class GradientTensorRounds(ScheduledRecorder):
+class GradientTensorRecorder(ScheduledRecorder):
     """Keeps every recorded round: outputs, targets, W^n, and G_l or J_l and x_{l-1}.
 
     Of each layer the smaller form is kept, by `smallest_form`. Arguments are those of
     `nta.TaylorRounds`.
     """
 
-    def __init__(self, layers, reduction, schedule, bias, name, examples=None, seed=0):
+    def __init__(
+        self,
+        layers: Sequence[str] | None,
+        reduction: str,
+        schedule: Schedule,
+        bias: bool,
+        name: str,
+        examples: int | None = None,
+        seed: int = 0,
+    ) -> None:
         if bias:
             raise NotImplementedError(
                 "Gradient tensors are recorded for kernels; biases stay at their recorded "
@@ -33,7 +56,7 @@ class GradientTensorRounds(ScheduledRecorder):
         self.examples = examples
         self.seed = seed
 
-    def start(self, training):
+    def start(self, training: Training) -> dict[str, ArraySpecification]:
         self._training = training
         if self.examples is not None and self.examples > training.batch_size:
             raise ValueError(
@@ -48,14 +71,14 @@ class GradientTensorRounds(ScheduledRecorder):
         self._look = tf.function(self._look_at_round)
         return self._specifications()
 
-    def rounds_at_once(self):
+    def rounds_at_once(self) -> int:
         return 4  # snapshots of large networks are large
 
-    def begin_epoch(self, epoch):
+    def begin_epoch(self, epoch: int) -> None:
         self._epoch = epoch
         self._rows = []
 
-    def record(self, rounds):
+    def record(self, rounds: Rounds) -> None:
         for n, step in enumerate(rounds.steps):
             chosen = chosen_examples(
                 self._training.batch_size, self.examples, (self.seed, self._epoch, int(step))
@@ -68,7 +91,7 @@ class GradientTensorRounds(ScheduledRecorder):
             }
             self._rows.append(row)
 
-    def end_epoch(self):
+    def end_epoch(self) -> dict[str, Any]:
         arrays = {"rounds": len(self._rows), "incurred": 0.0}
         if not self._rows:
             return arrays
@@ -77,10 +100,10 @@ class GradientTensorRounds(ScheduledRecorder):
         arrays["incurred"] = float(np.sum([row["losses"] for row in self._rows], dtype=np.float64))
         return arrays
 
-    def config(self):
+    def config(self) -> dict[str, Any]:
         return {
-            "kind": "taylor_rounds",
-            "form": "gradient_tensors",
+            "kind": KIND,
+            "form": FORM,
             "layers": self.layers,
             "reduction": self.reduction,
             "schedule": str(self.schedule),
@@ -88,6 +111,7 @@ class GradientTensorRounds(ScheduledRecorder):
             "examples": self.examples,
             "seed": self.seed,
             "loss": self._training.loss,
+            "forms": self.forms,
             "kernels": {
                 name: {
                     "layer": keras.layers.serialize(tap.layer),
@@ -166,7 +190,14 @@ class GradientTensorRounds(ScheduledRecorder):
         return arrays
 
 
-def smallest_form(reduction, examples, components, kernel, preactivation, layer_input):
+def smallest_form(
+    reduction: str,
+    examples: int,
+    components: int,
+    kernel: int,
+    preactivation: int,
+    layer_input: int,
+) -> str:
     """In which form a round keeps a layer's G: the one with fewer numbers.
 
     With E examples and p_L components, the gradient tensor itself takes E p_L |W_l| numbers
@@ -195,28 +226,6 @@ def smallest_form(reduction, examples, components, kernel, preactivation, layer_
     dense = components * kernel * (1 if reduction == "batch_mean" else examples)
     factors = examples * (components * preactivation + layer_input)
     return "factors" if factors < dense else "gradient_tensor"
-
-
-def chosen_examples(batch_size, examples, seed):
-    """Positions in a minibatch of the examples that a round takes, in order.
-
-    Args:
-        batch_size: Examples in the minibatch.
-        examples: How many are taken, or None for all.
-        seed: Seed, a sequence of integers: that of the recorder, the epoch and the step.
-
-    Returns:
-        NumPy array of positions, sorted.
-
-    Example:
-
-    >>> import nta_tf as nta
-    >>> nta.recorders.chosen_examples(128, 4, (0, 3, 96)).shape
-    (4,)
-    """
-    if examples is None:
-        return np.arange(batch_size)
-    return draw(batch_size, examples, list(seed))
 
 
 def _as_rows(targets, outputs):

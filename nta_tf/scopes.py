@@ -1,8 +1,14 @@
 """Which weights vary: the network, a layer, or neurons of it."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+NETWORK = "network"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,19 +21,19 @@ class Scope:
     """
 
     layer: str | None
-    neurons: tuple | None = None
+    neurons: tuple[int, ...] | None = None
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """Name of each problem of the scope: "network", "conv2d_2" or "conv2d_2:7"."""
         if self.layer is None:
-            return ["network"]
+            return [NETWORK]
         if self.neurons is None:
             return [self.layer]
         return [f"{self.layer}:{neuron}" for neuron in self.neurons]
 
 
-def parse(scope):
+def parse(scope: Any) -> Scope:
     """The `Scope` of "network", "dense_3", "dense_3:7", ("dense_3", 7) or ("dense_3", [1, 7]).
 
     Args:
@@ -41,21 +47,22 @@ def parse(scope):
 
     Example:
 
-    >>> from nta_tf.taylor_problems import scopes
-    >>> scopes.parse(("conv2d_2", [0, 7])).names
+    >>> import nta_tf as nta
+    >>> nta.scopes.parse(("conv2d_2", [0, 7])).names
     ['conv2d_2:0', 'conv2d_2:7']
     """
     if isinstance(scope, Scope):
         return scope
+    parts = scope
     if isinstance(scope, str):
         layer, _, neuron = scope.partition(":")
-        scope = (layer, neuron) if neuron else (layer,)
+        parts = (layer, neuron) if neuron else (layer,)
     try:
-        layer, *neurons = scope
+        layer, *neurons = parts
         if not isinstance(layer, str) or len(neurons) > 1:
             raise ValueError
         if not neurons:
-            return Scope(None if layer == "network" else layer)
+            return Scope(None if layer == NETWORK else layer)
         return Scope(layer, tuple(int(neuron) for neuron in np.atleast_1d(neurons[0])))
     except (TypeError, ValueError):
         raise ValueError(
@@ -64,35 +71,34 @@ def parse(scope):
         ) from None
 
 
-def sample_neurons(layer, units, count, seed=0):
-    """Neurons of a layer, chosen by a seed, as the 50 a layer of Figure 3.
+def check_layer(record: str, layer: str | None, layers: Sequence[str]) -> None:
+    """Raises unless the record has the layer.
 
     Args:
-        layer: Name of the layer; every layer has a choice of its own.
-        units: Number of neurons that it has.
-        count: How many are chosen; all of them where there are no more.
-        seed: Seed of the choice.
+        record: Name of the record.
+        layer: Name of the layer, or None for the network.
+        layers: Names of the layers that the record has.
 
-    Returns:
-        A sorted list of indices.
-
-    Example:
-
-    >>> from nta_tf.taylor_problems import scopes
-    >>> len(scopes.sample_neurons("conv2d_2", units=64, count=50))
-    50
+    Raises:
+        ValueError: If the layer is none of them.
     """
-    generator = np.random.default_rng([seed, *layer.encode()])
-    return sorted(generator.choice(units, min(count, units), replace=False).tolist())
-
-
-def check_layer(record, layer, layers):
-    """Raises unless the record has the layer."""
     if layer is not None and layer not in layers:
         raise ValueError(f"Record {record!r} has layers {layers}. Received: scope {layer!r}")
 
 
-def check_neuron(layer, neuron, units):
-    """Raises unless the layer has the neuron."""
-    if neuron is not None and not 0 <= neuron < units:
-        raise ValueError(f"Layer {layer!r} has neurons 0 to {units - 1}. Received: neuron {neuron}")
+def check_neurons(layer: str, neurons: Sequence[int] | None, units: int) -> None:
+    """Raises unless the layer has the neurons.
+
+    Args:
+        layer: Name of the layer.
+        neurons: Their indices, or None for the whole layer.
+        units: How many neurons the layer has.
+
+    Raises:
+        ValueError: If one of them is not there.
+    """
+    for neuron in neurons or ():
+        if not 0 <= neuron < units:
+            raise ValueError(
+                f"Layer {layer!r} has neurons 0 to {units - 1}. Received: neuron {neuron}"
+            )

@@ -1,18 +1,34 @@
 """Taylor rounds as sums of normal equations: mean squared error, chains of Dense layers."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from nta_tf.linearization.chain import DenseChain, find_chain
 from nta_tf.linearization.taps import TappedModel
-from nta_tf.recorders import normal_equations as forms
-from nta_tf.recorders.base import ArraySpecification, Rounds, ScheduledRecorder, padded
-from nta_tf.recorders.linearized_rounds import LinearizedRounds
+from nta_tf.recorders.base import (
+    ArraySpecification,
+    Rounds,
+    ScheduledRecorder,
+    Training,
+    padded,
+)
+from nta_tf.recorders.normal_equations import forms
+from nta_tf.recorders.normal_equations.linearized_chain import LinearizedChain
+from nta_tf.recorders.taylor_reader import KIND
+from nta_tf.schedules import Schedule
+
+FORM = "normal_equations"
 
 _BLOCK_BYTES = 2**26
 
 
-class NormalEquationRounds(ScheduledRecorder):
+class NormalEquationRecorder(ScheduledRecorder):
     """Keeps the sums from which a quadratic Taylor loss is read at the end of any epoch.
 
     At every recorded round n the cumulative Taylor loss of each layer (Theorem 2), a
@@ -21,7 +37,15 @@ class NormalEquationRounds(ScheduledRecorder):
     Theorem 2. Arguments are those of `nta.TaylorRounds`.
     """
 
-    def __init__(self, layers, reduction, schedule, bias, dtype, name):
+    def __init__(
+        self,
+        layers: Sequence[str] | None,
+        reduction: str,
+        schedule: Schedule,
+        bias: bool,
+        dtype: str,
+        name: str,
+    ) -> None:
         self.layers = layers
         self.reduction = reduction
         self.schedule = schedule
@@ -29,7 +53,7 @@ class NormalEquationRounds(ScheduledRecorder):
         self.dtype = dtype
         self.name = name
 
-    def start(self, training):
+    def start(self, training: Training) -> dict[str, ArraySpecification]:
         self._training = training
         self._chain = dense_chain_of(training.model)
         names = self._chain.names
@@ -47,7 +71,7 @@ class NormalEquationRounds(ScheduledRecorder):
         self._accumulate_full = tf.function(self._add, jit_compile=True)
         return self._specifications()
 
-    def rounds_at_once(self):
+    def rounds_at_once(self) -> int:
         """As many rounds as keep the largest tensor of a block below 64 MiB."""
         widths = [layer.units for layer in self._chain.layers]
         hidden = max(widths[:-1], default=1)
@@ -61,7 +85,7 @@ class NormalEquationRounds(ScheduledRecorder):
         examples = self._training.batch_size
         return int(np.clip(_BLOCK_BYTES // (4 * examples * largest), 1, 32))
 
-    def begin_epoch(self, epoch):
+    def begin_epoch(self, epoch: int) -> None:
         self._sums = {
             name: tf.zeros(specification.shape, tf.float64)
             for name, specification in self._kept.items()
@@ -71,7 +95,7 @@ class NormalEquationRounds(ScheduledRecorder):
         self._first = self._last = None
         self._trajectory = {"rounds": 0, "incurred": 0.0}
 
-    def record(self, rounds):
+    def record(self, rounds: Rounds) -> None:
         weights = {layer.name: self._weights_of(layer, rounds) for layer in self._chain.layers}
         full = len(rounds.steps) == self.rounds_at_once()
         accumulate = self._accumulate_full if full else self._accumulate
@@ -84,7 +108,7 @@ class NormalEquationRounds(ScheduledRecorder):
         self._trajectory["rounds"] += len(rounds.steps)
         self._trajectory["incurred"] += float(np.sum(rounds.losses, dtype=np.float64))
 
-    def end_epoch(self):
+    def end_epoch(self) -> dict[str, Any]:
         arrays = dict(self._trajectory)
         if self._first is None:
             return arrays
@@ -100,15 +124,16 @@ class NormalEquationRounds(ScheduledRecorder):
             arrays[f"{layer}/kernel"] = last[layer].numpy()
         return arrays
 
-    def config(self):
+    def config(self) -> dict[str, Any]:
         return {
-            "kind": "taylor_rounds",
-            "form": "normal_equations",
+            "kind": KIND,
+            "form": FORM,
             "layers": self.layers,
             "reduction": self.reduction,
             "schedule": str(self.schedule),
             "bias": self.bias,
             "dtype": self.dtype,
+            "forms": {layer: form.config() for layer, form in self._forms.items()},
         }
 
     def _add(self, sums, weights, inputs, targets):
@@ -134,7 +159,7 @@ class NormalEquationRounds(ScheduledRecorder):
         ]
         evaluation = self._chain.evaluate(tf.cast(inputs, self.dtype), kernels, biases)
         lowest = min(self._chain.names.index(layer) for layer in self.layers)
-        return LinearizedRounds(evaluation, tf.cast(targets, self.dtype), biases, self.bias, lowest)
+        return LinearizedChain(evaluation, tf.cast(targets, self.dtype), biases, self.bias, lowest)
 
     def _weights_of(self, layer, rounds: Rounds):
         """Kernel and bias (or None) of the layer on each round, (R, ...)."""
@@ -196,36 +221,12 @@ class NormalEquationRounds(ScheduledRecorder):
         return array in self._forms[layer].by_round
 
 
-def dense_chain_of(model) -> DenseChain | None:
+def dense_chain_of(model: keras.Model) -> DenseChain | None:
     """The chain of Dense layers that a model is, or None if it is anything else."""
     try:
         return find_chain(TappedModel(model))
     except (ValueError, NotImplementedError):  # layers that cannot be tapped
         return None
-
-
-def make_form(config, layer, shapes):
-    """The form in which a record keeps a layer, remade from its config and its arrays.
-
-    Args:
-        config: Config of a `TaylorRounds` record.
-        layer: Name of the layer.
-        shapes: {array name: shape of a row} of the layer's arrays.
-
-    Returns:
-        A form of `nta_tf.recorders.normal_equations`, able to read `hessian`.
-    """
-    width, units = shapes["kernel"]
-    shape = (None, width, units, None, config["reduction"] == "batch_mean")
-    hessian = shapes["hessian"]
-    if "weight" in shapes:
-        rounds, rank, _ = hessian
-        return forms.BatchMeanFactors(*shape, rank=rank, rounds=rounds, dtype=config["dtype"])
-    if len(hessian) == 1:
-        return forms.BatchMean(*shape)
-    if hessian[0] in (1, units) and hessian[1] == width * (width + 1) // 2:
-        return forms.OutputLayer(*shape, linear=hessian[0] == 1)
-    return forms.PerExample(*shape)
 
 
 def _on_rounds(variable, rounds):

@@ -1,101 +1,102 @@
 """Taylor problems of a run, made from the rounds that it recorded as gradient tensors."""
 
+from __future__ import annotations
+
+import dataclasses
 import functools
 import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from nta_tf import schedules
 from nta_tf.linearization import rules
-from nta_tf.solvers import DenseMap, FactoredMap, JointMap, TaylorProblem
-from nta_tf.taylor_problems import scopes
+from nta_tf.recorders.base import recorded_steps
+from nta_tf.recorders.taylor_reader import RecordedProblem, TaylorReader
+from nta_tf.scopes import NETWORK, Scope
+from nta_tf.solvers import (
+    DenseMap,
+    FactoredMap,
+    JointMap,
+    Optimum,
+    Status,
+    TaylorProblem,
+    minimize_prefixes,
+)
+from nta_tf.trace import Record
 
 # Up to this size a map's G is held in float64: without a ball, float32 does not resolve the
 # flat directions along which the minimiser lies far away.
 _DOUBLE_BYTES = 2**31
+_AIM_ON_BALL = 1e-7
+# Cross-entropies on a ball below this share of the cumulative loss are as good as zero: where
+# examples are separated they fall on to e^-30, and regret is the cumulative loss.
+_NEGLIGIBLE = 1e-4
 
 
-class RecordedRounds:
-    """The rounds of one record of gradient tensors (`nta.TaylorRounds`).
-
-    Args:
-        run: A `nta.Run`.
-        record: Name of the record.
+class GradientTensorReader(TaylorReader):
+    """Reads a record of gradient tensors (`nta.TaylorRounds`).
 
     Attributes:
-        layers: Names of the recorded layers.
-        rounds: Number of rounds in each epoch.
-        losses: Incurred loss of each round, in order, on the examples that the round took.
-        network_losses: The same on the whole minibatch, as training incurred it.
         groups_a_round: How many groups of examples with a G of their own a round has.
     """
 
-    def __init__(self, run, record):
-        self._run, self._prefix = run, f"records/{record}/"
-        self._config = run.config["records"][record]
-        self.layers = self._config["layers"]
-        self.rounds = run.read(f"{self._prefix}rounds")
-        if not self.rounds.any():
-            raise ValueError(
-                f"Record {record!r} of {run!r} holds no rounds yet; train at least one "
-                "epoch that has some."
-            )
-        self.losses = self._read("losses").astype(np.float64)
-        self.network_losses = self._network_losses()
+    checkpoints = 20
+
+    def __init__(self, record: Record) -> None:
+        super().__init__(record)
+        self._config = record.config
         self._mean = self._config["reduction"] == "batch_mean"
-        examples = run.arrays(self._prefix)[f"{self._prefix}outputs"][1]
-        self._examples = examples
-        self.groups_a_round = 1 if self._mean else examples
+        self._examples = record.arrays["outputs"][1]
+        self.groups_a_round = 1 if self._mean else self._examples
 
-    def kernel_shape(self, layer):
+    def kernel_shape(self, layer: str) -> tuple[int, ...]:
         """Shape of the layer's kernel; its last axis counts neurons."""
-        return self._run.arrays(self._prefix)[f"{self._prefix}{layer}/kernel"][1:]
+        return self.record.arrays[f"{layer}/kernel"][1:]
 
-    def _network_losses(self):
-        schedule, trained = schedules.get(self._config["schedule"]), self._run.losses
-        steps, epochs = trained.shape[1], self._run.config["epochs"]
-        rows = [
-            trained[epoch, schedule.steps(int(epoch), steps, epochs)]
-            for epoch in np.flatnonzero(self.rounds)
-        ]
-        return np.concatenate(rows).astype(np.float64)
+    def round_counts(self, epochs: Sequence[int]) -> np.ndarray:
+        """N, number of rounds up to the end of each of the epochs."""
+        return np.cumsum(self.rounds)[np.asarray(epochs, int)]
 
-    def problems(self, scope):
-        """Yields the problem of each name of a scope; a layer's neurons are read at once.
+    def cumulative_losses(self, epochs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The loss incurred up to the end of each epoch: of the examples taken, and of all."""
+        last = self.round_counts(epochs) - 1
+        taken = self._read("losses").astype(np.float64)
+        return np.cumsum(taken)[last], np.cumsum(self._network_losses())[last]
 
-        Args:
-            scope: A `Scope`.
-
-        Yields:
-            A `TaylorProblem` centred on the trajectory, and the radius of the trajectory: the
-            largest distance of a recorded W^n from the centre.
-        """
+    def problems(self, scope: Scope) -> Iterator[RecordedProblem]:
+        """Yields the problem of each name of a scope; a layer's neurons are read at once."""
+        self._check(scope)
         if scope.layer is None:
             paths = [self._read(f"{layer}/kernel") for layer in self.layers]
-            parts = [self._scope(layer) for layer in self.layers]
-            yield self._assemble(self.layers, parts, paths)
+            parts = [self._tensors(layer) for layer in self.layers]
+            yield self._assemble(NETWORK, self.layers, parts, paths)
             return
         path, layer = self._read(f"{scope.layer}/kernel"), scope.layer
         if scope.neurons is None:
-            yield self._assemble([layer], [self._scope(layer)], [path])
+            yield self._assemble(layer, [layer], [self._tensors(layer)], [path])
             return
-        for neuron in scope.neurons:
-            scopes.check_neuron(layer, neuron, path.shape[-1])
-        tensors = self._scope(layer, list(scope.neurons))
-        for position, neuron in enumerate(scope.neurons):
-            own = np.ascontiguousarray(tensors[..., position])
-            yield self._assemble([layer], [own], [path[..., neuron]])
+        tensors = self._tensors(layer, list(scope.neurons))
+        for position, (name, neuron) in enumerate(zip(scope.names, scope.neurons)):
+            part = np.ascontiguousarray(tensors[..., position])
+            yield self._assemble(name, [layer], [part], [path[..., neuron]])
 
-    def _assemble(self, layers, parts, paths):
+    def _network_losses(self):
+        losses = self.record.run.losses
+        rows = [losses[epoch, recorded_steps(self.record, int(epoch))] for epoch in self.epochs]
+        return np.concatenate(rows).astype(np.float64)
+
+    def _assemble(self, name, layers, parts, paths):
         centres = [path.mean(axis=0, dtype=np.float64) for path in paths]
         squares = [
             ((path - centre) ** 2).reshape(len(path), -1).sum(axis=1)
             for path, centre in zip(paths, centres)
         ]
         # At V = C the outputs are f + <G, C - W^n>.
-        moved = sum(self._moved(*of) for of in zip(layers, parts, paths, centres))
+        moved = sum(self._moved(*part) for part in zip(layers, parts, paths, centres))
         outputs, targets = self._read("outputs").astype(np.float64), self._read("targets")
         if not self._mean:  # every example is a group of its own
             outputs = outputs.reshape(-1, 1, outputs.shape[-1])
@@ -111,7 +112,7 @@ class RecordedRounds:
             centres if joint else centres[0],
             self._config["loss"],
         )
-        return problem, float(np.sqrt(sum(squares).max()))
+        return GradientTensorProblem(self, name, problem, float(np.sqrt(sum(squares).max())))
 
     def _moved(self, layer, part, path, centre):
         """<G_g, C - W^n> of every group g of every round n, (groups, p_L)."""
@@ -128,17 +129,17 @@ class RecordedRounds:
                 moved.append(_product(part[groups], change.reshape(-1)))
         return np.concatenate(moved)
 
-    def _map(self, layer, scope, dtype):
-        if isinstance(scope, tuple):
-            jacobian, layer_input = (factor.astype(dtype, copy=False) for factor in scope)
+    def _map(self, layer, part, dtype):
+        if isinstance(part, tuple):
+            jacobian, layer_input = (factor.astype(dtype, copy=False) for factor in part)
             return FactoredMap(
                 jacobian, layer_input, self.kernel_shape(layer), *self._products(layer)
             )
-        return DenseMap(scope.astype(dtype, copy=False))
+        return DenseMap(part.astype(dtype, copy=False))
 
-    def _scope(self, layer, neurons=None):
+    def _tensors(self, layer, neurons=None):
         """G of every group, or (J, x) where factors are kept; neurons along a last axis."""
-        if f"{self._prefix}{layer}/gradient_tensor" in self._run.arrays(self._prefix):
+        if self._config["forms"][layer] == "gradient_tensor":
             return self._dense(layer, neurons)
         if neurons is None and not self._mean:
             return tuple(
@@ -150,7 +151,7 @@ class RecordedRounds:
     def _dense(self, layer, neurons):
         name = f"{layer}/gradient_tensor"
         parts = []
-        for epoch in np.flatnonzero(self.rounds):
+        for epoch in self.epochs:
             rows = self._read(name, epoch)
             parts.append(rows if neurons is None else rows[..., neurons])
         return _groups(np.concatenate(parts), merge=not self._mean)
@@ -159,7 +160,7 @@ class RecordedRounds:
         """G, or the G of neurons, one round after the other."""
         keras_layer, rule = _layer(json.dumps(self._config["kernels"][layer]))
         parts = []
-        for epoch in np.flatnonzero(self.rounds):
+        for epoch in self.epochs:
             jacobians = self._read(f"{layer}/jacobian", epoch)
             inputs = self._read(f"{layer}/layer_input", epoch)
             for jacobian, layer_input in zip(map(tf.constant, jacobians), map(tf.constant, inputs)):
@@ -179,10 +180,67 @@ class RecordedRounds:
         return _products(json.dumps(self._config["kernels"][layer]))
 
     def _read(self, name, epoch=None):
-        """Rows of an array by round: those of one epoch, or of all of them."""
-        if epoch is not None:
-            return self._run.read(f"{self._prefix}{name}", int(epoch))[: self.rounds[epoch]]
-        return np.concatenate([self._read(name, epoch) for epoch in np.flatnonzero(self.rounds)])
+        return self.record.read_rounds(name, epoch)
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientTensorProblem(RecordedProblem):
+    """The cumulative Taylor loss of one scope, from the G of every round.
+
+    Attributes:
+        reader: The `GradientTensorReader`.
+        name: Name of the scope.
+        problem: The `TaylorProblem` of all rounds, centred on the trajectory.
+        radius: Largest distance of a recorded W^n from the centre.
+    """
+
+    reader: GradientTensorReader
+    name: str
+    problem: TaylorProblem
+    radius: float
+
+    @property
+    def centre(self) -> Any:
+        """C, in the shape of the scope's weights (a list of arrays for the network)."""
+        return self.problem.centre
+
+    def optima(
+        self, epochs: Sequence[int], radii: Sequence[float], solver: Any, tolerance: float
+    ) -> Iterator[list[Optimum]]:
+        """Yields, for each epoch, the optimum on each ball; all of them are solved at once."""
+        counts = self.reader.round_counts(epochs)
+        negligible: np.ndarray | float = 0.0
+        if self.problem.loss == "cross_entropy":
+            negligible = _NEGLIGIBLE * self.reader.cumulative_losses(epochs)[0]
+        aims = [
+            min(_AIM_ON_BALL, tolerance) if math.isfinite(radius) else tolerance / 2
+            for radius in radii
+        ]
+        optima = minimize_prefixes(
+            self.problem,
+            (counts * self.reader.groups_a_round).tolist(),
+            radii,
+            solver,
+            tolerance=aims,
+            negligible=negligible,
+        )
+        for optima_of_radii in optima:
+            pairs = zip(optima_of_radii, radii)
+            yield [self._accepted(optimum, radius, tolerance) for optimum, radius in pairs]
+
+    def distance(self, weights: Any) -> float:
+        """How far weights lie from the centre."""
+        displacement = self.problem.displacement(weights)
+        parts = displacement if isinstance(displacement, list) else [displacement]
+        return math.sqrt(sum(float(np.sum(np.square(part))) for part in parts))
+
+    def _accepted(self, optimum, radius, tolerance):
+        """The optimum; one that missed the aim but not the tolerance counts as found."""
+        unfinished = optimum.status in (Status.STALLED, Status.MAX_ITERATIONS)
+        if not unfinished or not optimum.gap <= tolerance * optimum.loss:
+            return optimum
+        on_ball = self.distance(optimum.weights) > (1 - 1e-6) * radius
+        return dataclasses.replace(optimum, status=Status.ON_BALL if on_ball else Status.OPTIMAL)
 
 
 def _precision(parts):

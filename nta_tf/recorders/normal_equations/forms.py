@@ -18,26 +18,45 @@ evaluation (float32 is fast, float64 is slow and exact); sums are always float64
 | `OutputLayer`      | both          | one p_{L-1} x p_{L-1} block an output, or one for all |
 """
 
+from __future__ import annotations
+
+import abc
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from nta_tf.recorders.base import ArraySpecification
+from nta_tf.recorders.normal_equations.linearized_chain import LinearizedChain
 
 
-class _Form:
+class Form(abc.ABC):
     """Common to all forms: the shapes of the layer and of the part below the hessian."""
 
-    by_round = ()  # arrays that keep every round by itself; the others are sums
+    name: str  # in the record's config
+    by_round: tuple[str, ...] = ()  # arrays that keep every round by itself; others are sums
+    kept_of_hessian: tuple[str, ...] = ("hessian",)  # arrays from which `hessian` is read
     decoupled = False  # whether every neuron is a block of its own
 
-    def __init__(self, layer, width, units, outputs, mean):
+    def __init__(self, layer: int, width: int, units: int, outputs: int, mean: bool) -> None:
         self.layer = layer  # index, 0 for l = 1
         self.width = width  # p_{l-1}, plus one if the bias is a weight
         self.units = units  # p_l
         self.outputs = outputs  # p_L
         self.mean = mean  # whether the reduction is batch_mean
 
-    def arrays(self):
+    def config(self) -> dict[str, Any]:
+        """What `make` needs to make the form again, JSON-ready."""
+        return {
+            "name": self.name,
+            "layer": self.layer,
+            "width": self.width,
+            "units": self.units,
+            "outputs": self.outputs,
+            "mean": self.mean,
+        }
+
+    def arrays(self) -> dict[str, ArraySpecification]:
         """Specifications of the arrays that the form keeps."""
         by_neuron = (self.units, self.width)
         return {
@@ -46,6 +65,10 @@ class _Form:
             "neuron_gradient": ArraySpecification(by_neuron, "float64"),
             "neuron_constant": ArraySpecification((self.units,), "float64"),
         }
+
+    @abc.abstractmethod
+    def accumulate(self, linear: LinearizedChain) -> dict[str, tf.Tensor]:
+        """What a block of rounds adds to each of the arrays."""
 
     def _sums(self, hessian, gradient, constant, neuron_gradient, neuron_constant):
         sums = {
@@ -58,14 +81,16 @@ class _Form:
         return {name: tf.cast(value, tf.float64) for name, value in sums.items()}
 
 
-class PerExample(_Form):
+class PerExample(Form):
     """`per_example` sums of a hidden layer: sum_i (x_i x_i^T) (x) S_i (exact)."""
 
-    def arrays(self):
+    name = "per_example"
+
+    def arrays(self) -> dict[str, ArraySpecification]:
         shape = (_pairs(self.width), _pairs(self.units))
         return {"hessian": ArraySpecification(shape, "float64"), **super().arrays()}
 
-    def accumulate(self, linear):
+    def accumulate(self, linear: LinearizedChain) -> dict[str, tf.Tensor]:
         x, gram = linear.x(self.layer), linear.gram(self.layer)
         moved, back = linear.moved(self.layer), linear.backpropagated(self.layer)
         scale = 1 / (x.shape[-2] * self.outputs)
@@ -82,25 +107,27 @@ class PerExample(_Form):
             _neuron_total(squares, moved * (2 * back - own * moved)) * scale,
         )
 
-    def hessian(self, kept, neuron=None):
+    def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
         """The P x P hessian in the kernel's order, or a neuron's p_{l-1} square of it."""
         inputs = _pair_index(self.width)
         if neuron is not None:
-            return kept[inputs, _pair_index(self.units)[neuron, neuron]]
+            return hessian[inputs, _pair_index(self.units)[neuron, neuron]]
         units = _pair_index(self.units)
-        full = kept[inputs[:, None, :, None], units[None, :, None, :]]
+        full = hessian[inputs[:, None, :, None], units[None, :, None, :]]
         size = self.width * self.units
         return full.reshape(size, size)
 
 
-class BatchMean(_Form):
+class BatchMean(Form):
     """`batch_mean` sums of a hidden layer: one mean G a round, through its factors."""
 
-    def arrays(self):
+    name = "batch_mean"
+
+    def arrays(self) -> dict[str, ArraySpecification]:
         shape = (_pairs(self.width * self.units),)
         return {"hessian": ArraySpecification(shape, "float64"), **super().arrays()}
 
-    def accumulate(self, linear):
+    def accumulate(self, linear: LinearizedChain) -> dict[str, tf.Tensor]:
         factors, weight, rest = self._factors(linear)
         size = self.width * self.units
         weighted = tf.reshape(tf.matmul(weight, factors), (-1, size))
@@ -108,9 +135,9 @@ class BatchMean(_Form):
         upper = tf.gather(tf.reshape(full, (-1,)), _upper_flat(size))
         return self._sums(upper, *rest)
 
-    def hessian(self, kept, neuron=None):
+    def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
         """The P x P hessian in the kernel's order, or a neuron's p_{l-1} square of it."""
-        full = kept[_pair_index(self.width * self.units)]
+        full = hessian[_pair_index(self.width * self.units)]
         if neuron is None:
             return full
         own = self._weights_of(neuron)
@@ -152,13 +179,20 @@ class BatchMean(_Form):
 class BatchMeanFactors(BatchMean):
     """As `BatchMean`, but Z and M of every round are kept: smaller for few rounds."""
 
+    name = "batch_mean_factors"
     by_round = ("hessian", "weight")
+    kept_of_hessian = ("hessian", "weight")
 
-    def __init__(self, *arguments, rank, rounds, dtype):
-        super().__init__(*arguments)
+    def __init__(self, *shape: Any, rank: int, rounds: int, dtype: str, **named: Any) -> None:
+        super().__init__(*shape, **named)
         self.rank, self.rounds, self.dtype = rank, rounds, dtype
 
-    def arrays(self):
+    def config(self) -> dict[str, Any]:
+        """What `make` needs to make the form again, JSON-ready."""
+        own = {"rank": self.rank, "rounds": self.rounds, "dtype": self.dtype}
+        return {**super().config(), **own}
+
+    def arrays(self) -> dict[str, ArraySpecification]:
         factors = (self.rounds, self.rank, self.width * self.units)
         weight = (self.rounds, self.rank, self.rank)
         return {
@@ -167,36 +201,44 @@ class BatchMeanFactors(BatchMean):
             "weight": ArraySpecification(weight, self.dtype),
         }
 
-    def accumulate(self, linear):
+    def accumulate(self, linear: LinearizedChain) -> dict[str, tf.Tensor]:
         factors, weight, rest = self._factors(linear)
         return {**self._sums(0.0, *rest), "hessian": factors, "weight": weight}
 
-    def hessian(self, kept, neuron=None, weight=None):
+    def hessian(
+        self, hessian: np.ndarray, weight: np.ndarray, neuron: int | None = None
+    ) -> np.ndarray:
         """The hessian of the epoch's rounds, from their factors."""
-        kept = np.asarray(kept, np.float64)
+        factors = np.asarray(hessian, np.float64)
         if neuron is not None:
-            kept = kept[..., self._weights_of(neuron)]
-        return sum(z.T @ (m @ z) for z, m in zip(kept, np.asarray(weight, np.float64)))
+            factors = factors[..., self._weights_of(neuron)]
+        return sum(z.T @ (m @ z) for z, m in zip(factors, np.asarray(weight, np.float64)))
 
 
-class OutputLayer(_Form):
+class OutputLayer(Form):
     """Sums of the output layer, which decouple over the p_L outputs in both reductions.
 
     With a linear output J_L is the identity and all outputs share one hessian block;
     otherwise each output has its own.
     """
 
+    name = "output_layer"
     decoupled = True
 
-    def __init__(self, *arguments, linear):
-        super().__init__(*arguments)
+    def __init__(self, *shape: Any, linear: bool, **named: Any) -> None:
+        super().__init__(*shape, **named)
+        self.linear = linear
         self.blocks = 1 if linear else self.units
 
-    def arrays(self):
+    def config(self) -> dict[str, Any]:
+        """What `make` needs to make the form again, JSON-ready."""
+        return {**super().config(), "linear": self.linear}
+
+    def arrays(self) -> dict[str, ArraySpecification]:
         shape = (self.blocks, _pairs(self.width))
         return {"hessian": ArraySpecification(shape, "float64"), **super().arrays()}
 
-    def accumulate(self, linear):
+    def accumulate(self, linear: LinearizedChain) -> dict[str, tf.Tensor]:
         x, slopes = linear.x(self.layer), linear.output_slopes()
         if self.mean:
             return self._accumulate_mean(linear, x, slopes)
@@ -241,10 +283,19 @@ class OutputLayer(_Form):
             _neuron_total(losses, change),
         )
 
-    def hessian(self, kept, neuron=None):
+    def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
         """Blocks (1 or p_L, p_{L-1}, p_{L-1}), or the block of one output."""
-        blocks = kept[:, _pair_index(self.width)]
+        blocks = hessian[:, _pair_index(self.width)]
         return blocks if neuron is None else blocks[neuron % self.blocks]
+
+
+FORMS = {form.name: form for form in (PerExample, BatchMean, BatchMeanFactors, OutputLayer)}
+
+
+def make(config: dict[str, Any]) -> Form:
+    """The form of that config, which a record keeps for each of its layers."""
+    arguments = dict(config)
+    return FORMS[arguments.pop("name")](**arguments)
 
 
 def _pairs(size):

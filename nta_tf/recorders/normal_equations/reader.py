@@ -1,0 +1,127 @@
+"""Quadratic Taylor problems of a run, read from the normal equations that it recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from nta_tf.recorders.normal_equations import forms
+from nta_tf.recorders.taylor_reader import RecordedProblem, TaylorReader
+from nta_tf.scopes import Scope
+from nta_tf.solvers import Optimum, Quadratic, minimize_on_balls
+
+# Relative size of an eigenvalue, times 1 / P, below which it is rounding. The float32
+# value is measured: products are rounded to 6e-8, but independently, and the sum over
+# examples and rounds is float64 (tests/test_taylor_rounds.py, README "Precision").
+PRECISION = {"float64": np.finfo(np.float64).eps, "float32": 1e-12}
+
+
+class NormalEquationReader(TaylorReader):
+    """Reads a record of normal equations (`nta.TaylorRounds`)."""
+
+    def kernel_shape(self, layer: str) -> tuple[int, ...]:
+        """Shape of the layer's weights V, with the bias as last row if it is a weight."""
+        return self.record.arrays[f"{layer}/kernel"]
+
+    def cumulative_losses(self, epochs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The loss incurred up to the end of each of the epochs, twice: all examples count."""
+        incurred = [float(self.record.read("incurred", int(epoch))) for epoch in self.epochs]
+        losses = np.cumsum(incurred)[np.searchsorted(self.epochs, epochs)]
+        return losses, losses
+
+    def problems(self, scope: Scope) -> Iterator[RecordedProblem]:
+        """Yields the problem of a layer, or of each of its neurons."""
+        if scope.layer is None:
+            raise ValueError(
+                f"Record {self.record.name!r} keeps the normal equations of each layer alone; the "
+                "network needs a record with form=\"gradient_tensors\". Received: scope 'network'"
+            )
+        self._check(scope)
+        for name, neuron in zip(scope.names, scope.neurons or [None]):
+            yield QuadraticProblem(self, name, scope.layer, neuron)
+
+
+class QuadraticProblem(RecordedProblem):
+    """The cumulative Taylor loss of a layer or a neuron, a quadratic, prefix by prefix.
+
+    Args:
+        reader: The `NormalEquationReader`.
+        name: Name of the scope.
+        layer: Name of the layer.
+        neuron: Index of a neuron of it, or None for the layer.
+
+    Attributes:
+        centre: C, (blocks, weights of a block).
+        radius: Largest distance from it at the first recorded round and the last one of each
+            epoch, which are the weights that the record knows.
+    """
+
+    def __init__(
+        self, reader: NormalEquationReader, name: str, layer: str, neuron: int | None
+    ) -> None:
+        self.name = name
+        self._record, self._epochs = reader.record, reader.epochs
+        self._layer, self._neuron = layer, neuron
+        self._form = forms.make(self._record.config["forms"][layer])
+        self._precision = PRECISION[self._record.config["dtype"]]
+        trajectory = self._trajectory()
+        self.centre = trajectory.mean(axis=0)
+        distances = np.sqrt(((trajectory - self.centre) ** 2).sum(axis=(1, 2)))
+        self.radius = float(distances.max())
+
+    def optima(
+        self, epochs: Sequence[int], radii: Sequence[float], solver: Any, tolerance: float
+    ) -> Iterator[list[Optimum]]:
+        """Yields, for each epoch, the optimum in closed form on each ball."""
+        for epoch, quadratic in self.prefixes(max(epochs, default=-1)):
+            if epoch in epochs:
+                yield minimize_on_balls(quadratic, radii)
+
+    def prefixes(self, last: int) -> Iterator[tuple[int, Quadratic]]:
+        """Yields each epoch up to the last, and the `Quadratic` of all rounds up to its end."""
+        total: Quadratic | None = None
+        for epoch in self._epochs[self._epochs <= last].tolist():
+            increment = self.quadratic(epoch)
+            total = increment if total is None else total + increment
+            yield epoch, total
+
+    def quadratic(self, epoch: int) -> Quadratic:
+        """The sum of the Taylor losses of the epoch's rounds."""
+        kept = {array: self._read(array, epoch) for array in self._form.kept_of_hessian}
+        hessian = self._form.hessian(**kept, neuron=self._neuron)
+        by = "" if self._neuron is None else "neuron_"
+        gradient = self._read(f"{by}gradient", epoch)
+        constant = self._read(f"{by}constant", epoch)
+        if self._neuron is not None:
+            gradient, constant = gradient[[self._neuron]], constant[self._neuron]
+        return Quadratic(
+            hessian if hessian.ndim == 3 else hessian[None],
+            self._blocks(gradient.T),
+            float(constant),
+            self._precision,
+            self.centre,
+        )
+
+    def distance(self, weights: np.ndarray) -> float:
+        """How far weights lie from the centre."""
+        return float(np.linalg.norm(weights - self.centre))
+
+    def _trajectory(self):
+        """Weights at the first recorded round, then at the last one of each epoch."""
+        first = self._read("first_kernel", int(self._epochs[0]))[None]
+        later = self._read("kernel")[self._epochs]
+        kernels = np.concatenate([first, later]).astype(np.float64)
+        if self._neuron is not None:
+            kernels = kernels[..., [self._neuron]]
+        return np.stack([self._blocks(kernel) for kernel in kernels])
+
+    def _blocks(self, kernel):
+        """A kernel (p_{l-1}, p_l) as blocks of weights: (1, P), or its columns."""
+        if self._neuron is not None or self._form.decoupled:
+            return kernel.T
+        return kernel.reshape(1, -1)
+
+    def _read(self, array, epoch=None):
+        return self._record.read(f"{self._layer}/{array}", epoch)

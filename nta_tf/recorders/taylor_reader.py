@@ -1,0 +1,115 @@
+"""What every record of Taylor rounds offers: the problems of its scopes, ready to be solved."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from nta_tf import scopes
+from nta_tf.scopes import Scope
+from nta_tf.solvers import Optimum
+from nta_tf.trace import Record
+
+KIND = "taylor_rounds"
+
+
+class TaylorReader(abc.ABC):
+    """Reads a record of Taylor rounds.
+
+    Args:
+        record: A `nta.trace.Record` of kind `"taylor_rounds"`.
+
+    Attributes:
+        record: The record.
+        layers: Names of the recorded layers.
+        rounds: Number of rounds in each epoch.
+        epochs: Indices of the epochs that have rounds.
+        checkpoints: At the end of how many epochs optima are found unless the caller says; None
+            for all of them.
+
+    Raises:
+        ValueError: If the record holds no rounds yet.
+    """
+
+    checkpoints: int | None = None
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.layers: list[str] = record.config["layers"]
+        self.rounds = record.rounds
+        self.epochs = np.flatnonzero(self.rounds)
+        if not len(self.epochs):
+            raise ValueError(
+                f"Record {record.name!r} of {record.run!r} holds no rounds yet; train at least "
+                "one epoch that has some."
+            )
+
+    @abc.abstractmethod
+    def kernel_shape(self, layer: str) -> tuple[int, ...]:
+        """Shape of the layer's weights V; its last axis counts neurons."""
+
+    @abc.abstractmethod
+    def cumulative_losses(self, epochs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The loss incurred up to the end of each of the epochs.
+
+        Args:
+            epochs: Indices of epochs that have rounds.
+
+        Returns:
+            Two arrays (epochs,): on the examples that the rounds took, and on the whole
+            minibatches, as training incurred it.
+        """
+
+    @abc.abstractmethod
+    def problems(self, scope: Scope) -> Iterator[RecordedProblem]:
+        """Yields the problem of each name of a scope.
+
+        Args:
+            scope: A `nta.scopes.Scope`.
+
+        Raises:
+            ValueError: If the record does not have it.
+        """
+
+    def _check(self, scope: Scope) -> None:
+        scopes.check_layer(self.record.name, scope.layer, self.layers)
+        if scope.layer is not None:
+            units = self.kernel_shape(scope.layer)[-1]
+            scopes.check_neurons(scope.layer, scope.neurons, units)
+
+
+class RecordedProblem(abc.ABC):
+    """The cumulative Taylor loss of one scope, over the rounds of a record.
+
+    Attributes:
+        name: Of the scope: `"network"`, `"conv2d_2"` or `"conv2d_2:7"`.
+        centre: C, centre of the trajectory {W^n}.
+        radius: Largest distance from the centre on that trajectory.
+    """
+
+    name: str
+    centre: Any
+    radius: float
+
+    @abc.abstractmethod
+    def optima(
+        self, epochs: Sequence[int], radii: Sequence[float], solver: Any, tolerance: float
+    ) -> Iterator[list[Optimum]]:
+        """Yields the static Taylor optima of all rounds up to the end of each epoch.
+
+        Args:
+            epochs: Indices of epochs that have rounds, increasing.
+            radii: Radii of balls around the centre.
+            solver: Solver where there is no closed form.
+            tolerance: Relative gap up to which an optimum counts as found.
+
+        Yields:
+            For each epoch a list with an `Optimum` for each radius.
+        """
+
+    @abc.abstractmethod
+    def distance(self, weights: Any) -> float:
+        """How far weights V lie from the centre."""

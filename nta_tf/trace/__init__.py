@@ -1,0 +1,30 @@
+"""Runs on disk: the only package that knows how a run directory is laid out.
+
+    config.json      what makes the run: settings, seeds, versions, data; written once
+    progress.json    epochs that are done, and records that were added since by `nta.replay`;
+                     replaced atomically after each epoch
+    trace.zarr       chunked arrays, one row (one chunk) an epoch: what is measured at every
+                     step, and under records/NAME/ the arrays of each record
+    checkpoints/     weights and optimizer after the last epoch that is done
+    results/*.csv    tables made from the trace
+
+`progress.json` is the only commit marker: an epoch counts once its row of the trace and its
+checkpoint are on disk, and what lies beyond is overwritten by the resumed run. So a run may
+be killed at any moment.
+"""
+
+from nta_tf.trace.arrays import ArraySpecification
+from nta_tf.trace.directory import SCHEMA_VERSION, RunDirectoryError, damaged, unwritable
+from nta_tf.trace.record import Record
+from nta_tf.trace.run import Run, as_run
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "ArraySpecification",
+    "Record",
+    "Run",
+    "RunDirectoryError",
+    "as_run",
+    "damaged",
+    "unwritable",
+]
