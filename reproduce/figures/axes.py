@@ -103,7 +103,8 @@ def logarithmic(axes: Axes, curves: Sequence[Curve], paper: tuple[float, float])
     """
     values = np.concatenate([curve.mean for curve in curves])
     values = values[np.isfinite(values) & (values > 0)]
-    low, high = values.min(initial=paper[1]) / _ROOM, max(paper[1], values.max(initial=0) * _ROOM)
+    low, high = values.min(initial=paper[1]) / _ROOM, values.max(initial=paper[1])
+    high *= _ROOM if high > paper[1] else 1.0
     axes.set_yscale("log")
     axes.set_ylim(low, high)
     few = high / low < 10**_FEW_DECADES

@@ -162,6 +162,8 @@ def _read_table(run: pd.Series, path: Path, columns: list[str], stage: str) -> p
         raise ResultsError(f"{path} is missing. {_remedy(stage, run)}")
     try:
         table = pd.read_csv(path)
+        if table.empty:  # nothing was solved or measured
+            return _empty([*IDENTITY, *columns])
         missing = [column for column in columns if column not in table]
         if missing:
             raise ValueError(f"no column {', '.join(missing)}")

@@ -3,18 +3,46 @@
 import numpy as np
 import pandas as pd
 import pytest
-from reproduce.tables import ResultsError
+from PIL import Image
 
-from reproduce import captions, curves, figure_4, figure_6, figures, style, tables
+from reproduce import figures
+from reproduce.figures import axes as ranges
+from reproduce.figures import captions, figure_4, figure_6, panels, registry, style
+from reproduce.figures.options import Options
+from reproduce.figures.registry import Figure
+from reproduce.figures.sheets import Sheet
+from reproduce.optimizers import Optimizer
+from reproduce.results import words
+from reproduce.results.curves import Curve
+from reproduce.results.runs import ResultsError, find_runs
+from reproduce.results.select import Reading
+from reproduce.results.tables import Tables
+
+_KERAS = {"optimizer_variant": "keras_3"}
+_MINE = {
+    "kind": "taylor_rounds",
+    "form": "normal_equations",
+    "layers": ["dense_3"],
+    "reduction": "batch_mean",
+    "schedule": "8 an epoch",
+}
+
+
+def _sheet_4(root, record="figures", ball=False, variant="tensorflow_2016", **options):
+    reading = Reading(record, ball)
+    return figure_4.compose(Tables(find_runs(root)), reading, Options(**options), variant)
 
 
 def _figure_4(root, **options):
-    runs = tables.find_runs(root)
-    return figure_4.compose(runs, tables.read_regret(root), tables.read_losses(root), **options)
+    return _sheet_4(root, **options).figure
 
 
 def _figure_6(root):
-    return figure_6.compose(tables.find_runs(root), tables.read_losses(root))
+    return figure_6.compose(Tables(find_runs(root))).figure
+
+
+def _curve(along, values):
+    return Curve(along, values[:, None])
 
 
 def _lines(axes):
@@ -32,14 +60,14 @@ def _names(paths):
 
 
 def test_sqrt_growth_is_flat_in_panel_b(tmp_path, write_set):
-    left, right = _figure_4(write_set(tmp_path)).axes
+    left, _, strip = _figure_4(write_set(tmp_path)).axes
     lines = _lines(left)
     assert list(lines) == ["RMSProp", "Adam", "SGD lr=1.0"]
     for label, slope in [("RMSProp", 4.0), ("Adam", 3.0), ("SGD lr=1.0", 6.0)]:
         np.testing.assert_allclose(lines[label].get_ydata(), slope)
         np.testing.assert_array_equal(lines[label].get_xdata(), np.arange(1, 101))
     assert "1000" in left.get_ylabel() and "(b)" in left.get_xlabel()
-    assert "(c)" in right.get_xlabel()
+    assert "(c)" in strip.get_xlabel()
 
 
 def test_panel_c_shows_loss_and_optimum_whose_distance_is_regret(tmp_path, write_set):
@@ -48,6 +76,15 @@ def test_panel_c_shows_loss_and_optimum_whose_distance_is_regret(tmp_path, write
     np.testing.assert_allclose(gap, 0.003)
     assert not lines["Adam"].is_dashed()
     assert lines["Adam, Taylor optimal"].is_dashed()
+
+
+def test_panel_c_shows_a_gap_that_losses_hide(tmp_path, write_set):
+    strip = _figure_4(write_set(tmp_path)).axes[2]
+    drawn = _lines(strip)["Adam"].get_ydata()
+    table = pd.read_csv(tmp_path / "adam_seed0/results/regret.csv")
+    rows = table[(table["record"] == "figures") & (table["scope"] == "dense_3")]
+    np.testing.assert_allclose(drawn, 100 * rows["regret"] / rows["cumulative_loss"])
+    assert "%" in strip.get_ylabel()
 
 
 def test_the_record_and_the_layer_are_the_ones_asked_for(tmp_path, write_set):
@@ -65,15 +102,38 @@ def test_the_record_and_the_layer_are_the_ones_asked_for(tmp_path, write_set):
 
 
 @pytest.mark.parametrize(
-    "sgd, label", [(None, "SGD lr=1.0"), (0.1, "SGD lr=0.1"), ("SGD lr=0.01", "SGD lr=0.01")]
+    "sgd, labels",
+    [
+        (None, ["SGD lr=1.0"]),
+        ([0.1], ["SGD lr=0.1"]),
+        ({"autoencoder": [0.1, 0.01]}, ["SGD lr=0.1", "SGD lr=0.01"]),
+    ],
 )
-def test_sgd_is_the_best_rate_or_the_one_asked_for(tmp_path, write_set, sgd, label):
-    assert label in _lines(_figure_4(write_set(tmp_path), sgd=sgd).axes[0])
+def test_sgd_is_the_best_rate_or_those_asked_for(tmp_path, write_set, sgd, labels):
+    sheet = _sheet_4(write_set(tmp_path), sgd=sgd)
+    assert list(_lines(sheet.figure.axes[0])) == ["RMSProp", "Adam", *labels]
+    assert "not all rates of SGD are drawn" in sheet.figure.get_supxlabel()
+    (told,) = [text for text in sheet.details if text.startswith("not drawn: ")]
+    others = {"SGD lr=1.0", "SGD lr=0.1", "SGD lr=0.01"} - set(labels)
+    assert set(told.removeprefix("not drawn: ").split(", ")) == others
 
 
 def test_an_sgd_rate_without_a_run_is_refused(tmp_path, write_set):
-    with pytest.raises(ResultsError, match="no run of SGD lr=0.5; there is SGD lr=0.01, "):
-        _figure_4(write_set(tmp_path), sgd=0.5)
+    root = write_set(tmp_path / "runs")
+    with pytest.raises(ResultsError, match="no run of SGD at rate 0.5; there is 1, 0.1, 0.01"):
+        figures.draw(["4"], root, tmp_path / "out", sgd=[0.5])
+
+
+def test_no_optimizer_is_dropped(tmp_path, write_set, write):
+    """Whatever was trained is drawn, in a colour of its own."""
+    root = write_set(tmp_path)
+    write(root, "lion_seed0", "lion", 0.003)
+    write(root, "adam_fast_seed0", "adam", 0.03)
+    panel = _figure_4(root).axes[0]
+    lines = _lines(panel)
+    assert list(lines) == ["RMSProp", "Adam lr=0.03", "Adam", "SGD lr=1.0", "lion lr=0.003"]
+    assert len({line.get_color() for line in lines.values()}) == 5
+    assert list(_lines(_figure_6(root).axes[0]))[-1] == "lion lr=0.003"
 
 
 def test_seeds_become_a_mean_and_a_band(tmp_path, write):
@@ -96,8 +156,9 @@ def test_negative_regret_is_inside_the_axis_with_a_zero_line(tmp_path, write_set
     assert any(np.allclose(line.get_ydata(), 0) for line in axes.get_lines())
 
 
-def test_positive_regret_far_from_zero_has_no_zero_line(tmp_path, write_set):
+def test_positive_regret_begins_at_zero_and_needs_no_zero_line(tmp_path, write_set):
     axes = _figure_4(write_set(tmp_path)).axes[0]
+    assert axes.get_ylim()[0] == 0
     assert not any(np.allclose(line.get_ydata(), 0) for line in axes.get_lines())
 
 
@@ -108,35 +169,41 @@ def test_the_papers_axis_is_shown_whole_where_the_data_allow(tmp_path, write_set
     assert "paper's axis" in [text.get_text() for text in axes.texts]
 
 
-def test_the_papers_axis_out_of_sight_is_named(tmp_path, write_set):
+def test_a_speck_of_the_papers_axis_is_not_marked(tmp_path, write_set):
     slopes = {"adam": 0.30, "rmsprop": 0.31, "sgd": 0.32}
     root = write_set(tmp_path, **{name: {"slope": slope} for name, slope in slopes.items()})
     axes = _figure_4(root).axes[0]
-    assert axes.get_ylim()[0] > 7.0
-    assert axes.texts[0].get_text() == "paper's axis: 2 to 7, below"
+    assert axes.get_ylim()[1] > 300
+    assert not axes.texts  # a speck on this axis
+
+
+def test_the_papers_axis_out_of_sight_is_named(tmp_path, write_set):
+    slopes = {"adam": 0.0003, "rmsprop": 0.0004, "sgd": 0.0005}
+    root = write_set(tmp_path, **{name: {"slope": slope} for name, slope in slopes.items()})
+    assert _figure_4(root).axes[0].texts[0].get_text() == "paper's axis: 2 to 7, above"
 
 
 def test_a_transient_may_leave_the_axis_but_only_if_the_caption_says_so():
     epoch = np.arange(1.0, 101.0)
-    spike = curves.Curve(epoch, np.where(epoch < 3, 500.0, 4.0 + np.sin(epoch)), None)
-    calm = curves.Curve(epoch, 4.0 + np.sin(epoch), None)
-    assert curves.limits([spike])[1:] == (pytest.approx(5.12, abs=0.05), True)
-    assert curves.limits([calm])[2] is False
+    spike = _curve(epoch, np.where(epoch < 3, 500.0, 4.0 + np.sin(epoch)))
+    calm = _curve(epoch, 4.0 + np.sin(epoch))
+    assert ranges.limits([spike])[1:] == (pytest.approx(5.3, abs=0.05), True)
+    assert ranges.limits([calm])[2] is False
 
 
 def test_what_is_flat_looks_flat():
     epoch = np.arange(1.0, 101.0)
-    wiggle = curves.Curve(epoch, 0.6 + 0.003 * np.sin(epoch), None)
-    low, high, _ = curves.limits([wiggle])
-    assert high - low > 0.15 and (low + high) / 2 == pytest.approx(0.6, abs=1e-3)
+    wiggle = _curve(epoch, 0.6 + 0.003 * np.sin(epoch))
+    assert ranges.limits([wiggle])[:2] == (0, pytest.approx(0.64, abs=1e-2))
+    assert ranges.limits([_curve(epoch, -np.ones(100))])[:2] == pytest.approx((-1.06, 0.06))
 
 
 def test_diverged_runs_are_labelled_and_cut_not_dropped(tmp_path, write_set):
     root = write_set(tmp_path, sgd={"diverged_in": 4})
     figure = _figure_4(root)
     assert "at most 1e-3" in figure.get_supxlabel()
-    assert any("SGD lr=0.01 (diverged in epoch 4)" in text for text in _legend_texts(figure))
-    assert "SGD lr=1.0\n(diverged in epoch 4)" in _legend_texts(_figure_6(root))
+    assert "SGD lr=1.0 (diverged in epoch 4)" in _legend_texts(figure)
+    assert "SGD lr=1.0 (diverged in epoch 4)" in _legend_texts(_figure_6(root))
     drawn = _lines(_figure_6(root).axes[0])["SGD lr=1.0"].get_ydata()
     assert np.isfinite(drawn[:3]).all() and np.isnan(drawn[3:]).all()
 
@@ -154,7 +221,9 @@ def test_figure_6_has_the_papers_legend_and_range(tmp_path, write_set):
     figure = _figure_6(write_set(tmp_path))
     (panel,) = figure.axes
     assert _legend_texts(figure) == ["RMSProp", "Adam", "SGD lr=1.0", "SGD lr=0.1", "SGD lr=0.01"]
-    assert panel.get_ylim() == (0.0, 0.12)
+    assert panel.get_yscale() == "log" and panel.get_ylim()[1] == pytest.approx(0.12)
+    assert panel.texts[0].get_text() == "paper's axis: 0 to 0.12"
+    assert "logarithmic axes; the paper's are linear" in figure.get_supxlabel()
     expected = pd.read_csv(tmp_path / "adam_seed0/results/losses.csv")["loss"]
     np.testing.assert_allclose(_lines(panel)["Adam"].get_ydata(), expected)
 
@@ -176,24 +245,52 @@ def test_convnet_results_bring_their_panels(tmp_path, write_set, write):
         slope=8.0,
         final=0.1,
     )
-    panels = _figure_4(tmp_path).axes
-    assert [axes.get_xlabel().split("\n")[1][:3] for axes in panels] == ["(a)", "(b)", "(c)"]
-    np.testing.assert_allclose(_lines(panels[0])["Adam"].get_ydata(), 8.0)
+    first, second, _, third = _figure_4(tmp_path).axes
+    letters = [axes.get_xlabel().split("\n")[1][:3] for axes in (first, second, third)]
+    assert letters == ["(a)", "(b)", "(c)"]
+    np.testing.assert_allclose(_lines(first)["Adam"].get_ydata(), 8.0)
     assert len(_figure_6(tmp_path).axes) == 2
 
 
-def test_all_layers_have_a_column_each(tmp_path, write_set):
-    root = write_set(tmp_path)
-    figure = figure_4.compose_layers(
-        tables.find_runs(root),
-        tables.read_regret(root),
-        tables.read_losses(root),
-        layers=["dense_2", "dense_6"],
-    )
-    assert [axes.get_title() for axes in figure.axes[:2]] == [
-        "Layer 2 (dense_2)",
-        "Layer 6 (dense_6)",
-    ]
+def _raise_regret(root, scope):
+    """Multiplies the regret of a layer by one and a half."""
+    for path in root.glob("*/results/regret.csv"):
+        table = pd.read_csv(path)
+        table.loc[table["scope"] == scope, ["regret", "regret_over_sqrt_n"]] *= 1.5
+        optima = table["cumulative_loss"] - table["regret"]
+        table.assign(taylor_optimum=optima).to_csv(path, index=False)
+    return root
+
+
+def test_all_layers_have_a_column_each_on_one_axis(tmp_path, write_set):
+    root = _raise_regret(write_set(tmp_path), "dense_6")
+    scopes = ["dense_2", "dense_6"]
+    figure = figure_4.compose_layers(Tables(find_runs(root)), Reading("figures"), scopes).figure
+    above = figure.axes[:2]
+    titles = [axes.get_title() for axes in above]
+    assert titles == ["Layer 2 (dense_2)", "Layer 6 (dense_6)"]
+    assert above[0].get_ylim() == above[1].get_ylim()
+    np.testing.assert_allclose(_lines(above[1])["Adam"].get_ydata(), 4.5)
+
+
+def test_layers_with_the_same_optima_share_a_panel(tmp_path, write_set):
+    root = _raise_regret(write_set(tmp_path), "dense_6")
+    scopes = ["dense_2", "dense_3", "dense_6"]
+    sheet = figure_4.compose_layers(Tables(find_runs(root)), Reading("figures"), scopes)
+    titles = [axes.get_title() for axes in sheet.figure.axes[:2]]
+    assert titles == ["Layers 2, 3", "Layer 6 (dense_6)"]
+    assert "layers in one panel have the same optima" in sheet.figure.get_supxlabel()
+    assert any(text.startswith("dense_3, in the panel of another") for text in sheet.details)
+
+
+def test_a_dead_run_has_no_regret(tmp_path, write_set):
+    root = write_set(tmp_path, sgd={"slope": 1e-10})
+    figure = _figure_4(root)
+    left, losses, strip = figure.axes
+    assert "SGD lr=1.0" not in _lines(left) and "SGD lr=1.0" not in _lines(strip)
+    assert "SGD lr=1.0" in _lines(losses)
+    assert "SGD lr=1.0 (dead)" in _legend_texts(figure)
+    assert "no regret but rounding, not drawn: SGD lr=1.0" in figure.get_supxlabel()
 
 
 def test_the_caption_comes_from_the_configuration(tmp_path, write):
@@ -205,65 +302,126 @@ def test_the_caption_comes_from_the_configuration(tmp_path, write):
         seed=3,
         epochs=40,
         protocol={"output_activation": "sigmoid", "kernel_initializer": "he_normal"},
-        records={"mine": {"reduction": "batch_mean", "schedule": "8 an epoch"}},
+        records={"mine": _MINE},
     )
-    caption = " ".join(_figure_4(tmp_path, record="mine").get_supxlabel().split())
-    for words in (
+    sheet = _sheet_4(tmp_path, record="mine")
+    caption = " ".join(sheet.figure.get_supxlabel().split())
+    for phrase in (
         "mine protocol: batch_mean, 8 rounds an epoch, no ball",
-        "quick scale: MNIST sample, 4,000 digits",
-        "40 epochs",
-        "seed 3",
-        "sigmoid output, He normal",
-        "TensorFlow 2.21",
+        "quick scale, MNIST sample, 4,000 digits, 40 epochs, sigmoid output, seed 3",
+        "RMSProp and Adam as in TensorFlow of 2016",
         "at most 1e-3",
     ):
-        assert words in caption
+        assert phrase in caption
+    details = "\n".join(sheet.details)
+    for phrase in ("sigmoid output, He normal", "TensorFlow 2.21", "epsilon 1e-10 and 1e-8"):
+        assert phrase in details
 
 
-@pytest.mark.parametrize("gap, words", [(0.5, "up to"), (np.nan, "without a certificate")])
-def test_the_caption_admits_a_large_gap(tmp_path, write, gap, words):
+def test_the_variant_is_in_the_caption_and_in_the_legend(tmp_path, write_set, write):
+    root = write_set(tmp_path / "runs")
+    write(root, "adam_keras", "adam", 0.01, protocol=_KERAS, slope=0.002)
+    old, new = _figure_4(root), _figure_4(root, variant="keras_3")
+    assert "Adam" in _legend_texts(old) and "Adam (Keras 3)" not in _legend_texts(old)
+    assert "Adam (Keras 3)" in _legend_texts(new) and "Adam" not in _legend_texts(new)
+    assert "RMSProp and Adam as in TensorFlow of 2016" in old.get_supxlabel()
+    assert "as in TensorFlow of 2016, and of Keras 3 where it is said" in new.get_supxlabel()
+    colours = [_lines(figure.axes[0]) for figure in (old, new)]
+    assert colours[0]["Adam"].get_color() != colours[1]["Adam (Keras 3)"].get_color()
+    names = {path.stem for path in figures.draw(["4", "6"], root, tmp_path / "out")}
+    assert {"figure_4_figures_free", "figure_4_figures_free_keras_3", "figure_6_keras_3"} <= names
+
+
+@pytest.mark.parametrize("gap, phrase", [(0.5, "up to"), (np.nan, "without a certificate")])
+def test_the_caption_admits_a_large_gap(tmp_path, write, gap, phrase):
     run = write(tmp_path, "adam_seed0", "adam", 0.01)
     table = pd.read_csv(run / "results/regret.csv")
     table.assign(gap=gap).to_csv(run / "results/regret.csv", index=False)
-    assert words in _figure_4(tmp_path).get_supxlabel()
+    assert phrase in _figure_4(tmp_path).get_supxlabel()
 
 
 def test_long_captions_break_between_phrases():
     figure = style.new_figure(2.0)
-    style.caption(figure, [["a phrase of some length"] * 12])
+    captions.write(figure, ["a phrase of some length"] * 12)
     for row in figure.get_supxlabel().split("\n"):
         assert set(row.split("  |  ")) == {"a phrase of some length"}
     assert figure.get_supxlabel().count("\n") == 1
 
 
 def test_redrawing_gives_identical_bytes(tmp_path, write_set):
-    root = write_set(tmp_path / "runs", seeds=(0, 1))
+    root = write_set(tmp_path / "runs" / "autoencoder" / "linear", seeds=(0, 1)).parents[1]
     first = figures.draw(["4", "6"], root, tmp_path / "first")
     second = figures.draw(["4", "6"], root, tmp_path / "second")
-    assert (
-        _names(first)
-        == _names(second)
-        == sorted(
-            f"figure_{name}.{kind}"
-            for kind in ("png", "pdf")
-            for name in (
-                "4_figures",
-                "4_figures_layers",
-                "4_definition",
-                "4_definition_layers",
-                "6",
-            )
+    variants = [
+        f"autoencoder/linear/{name}"
+        for name in (
+            "figure_4_figures_free.png",
+            "figure_4_layers_figures_free.png",
+            "figure_4_definition_free.png",
+            "figure_4_layers_definition_free.png",
+            "figure_6.png",
+            "README.md",
         )
-    )
-    for one, other in zip(first, second):
+    ]
+    whole = [f"paper/figure_{number}.{kind}" for number in (4, 6) for kind in ("png", "pdf")]
+    expected = sorted([*variants, *whole, "paper/README.md"])
+    assert sorted(str(path.relative_to(tmp_path / "first")) for path in first) == expected
+    for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name
 
 
-def test_several_result_sets_are_drawn_apart(tmp_path, write_set):
+def test_a_folder_says_what_its_figures_rest_on(tmp_path, write_set):
+    root = write_set(tmp_path / "runs" / "autoencoder" / "linear").parents[1]
+    figures.draw(["4"], root, tmp_path / "out")
+    figures.draw(["6"], root, tmp_path / "out")  # of what was drawn before it still tells
+    index = (tmp_path / "out/autoencoder/linear/README.md").read_text()
+    assert index.startswith("# Figures: autoencoder/linear\n")
+    for phrase in (
+        "## Figure 6: training loss",
+        "![Figure 4: regret of layers, figures_free](figure_4_figures_free.png)",
+        "* autoencoder: quick scale: MNIST sample, 4,000 digits; 100 epochs",
+    ):
+        assert phrase in index
+    with Image.open(tmp_path / "out/paper/figure_6.png") as image:
+        assert image.text["Title"] == "Figure 6: training loss"
+    assert "[PDF](figure_6.pdf)" in (tmp_path / "out/paper/README.md").read_text()
+
+
+def test_experiments_are_drawn_apart(tmp_path, write_set):
     for name in ("linear", "sigmoid"):
         write_set(tmp_path / "runs" / "autoencoder" / name)
     written = figures.draw([6], tmp_path / "runs", tmp_path / "out")
-    assert {path.parent.name for path in written} == {"linear", "sigmoid"}
+    folders = {str(path.parent.relative_to(tmp_path / "out")) for path in written}
+    assert folders == {"paper", "autoencoder/linear", "autoencoder/sigmoid"}
+
+
+def test_the_manifest_says_what_the_papers_figures_show(tmp_path, write_set):
+    for name in ("linear", "sigmoid"):
+        final = {"adam": {"final": 0.01}} if name == "sigmoid" else {}
+        write_set(tmp_path / "runs" / "autoencoder" / name, **final)
+    (tmp_path / "runs/manifest.toml").write_text(
+        '[[drawings]]\nfigure = "4"\nexperiments = { autoencoder = "sigmoid" }\n'
+        'record = "definition"\nsgd = { autoencoder = [0.01] }\n[claims]\n'
+    )
+    (tmp_path / "out").mkdir()
+    figures.draw(["4"], tmp_path / "runs", tmp_path / "out")
+    index = (tmp_path / "out/paper/README.md").read_text()
+    assert "definition protocol" in index and "not drawn: SGD lr=1.0, SGD lr=0.1" in index
+    figures.draw(["4"], tmp_path / "runs", tmp_path / "out", records=["figures"], sgd=[1.0])
+    index = (tmp_path / "out/paper/README.md").read_text()
+    assert "figures protocol" in index and "not drawn: SGD lr=0.1, SGD lr=0.01" in index
+
+
+def test_adding_a_figure_is_registering_it(tmp_path, write_set, monkeypatch):
+    monkeypatch.setattr(registry, "FIGURES", dict(registry.FIGURES))
+    monkeypatch.setattr(registry, "ALL", list(registry.ALL))
+
+    def variants(tables, options):
+        yield "figure_7", Sheet(style.new_figure(1.0), "Figure 7", [options.variant])
+
+    registry.register(Figure("7", lambda *_: None, variants, options=("variant",)))
+    written = figures.draw(["7"], write_set(tmp_path / "runs"), tmp_path / "out", variant="any")
+    assert written[0].name == "figure_7.png" and "7" in registry.ALL
 
 
 @pytest.mark.parametrize(
@@ -271,7 +429,7 @@ def test_several_result_sets_are_drawn_apart(tmp_path, write_set):
     [
         (3, "Figure 3 needs the regret of neurons"),
         ("5", "Figure 5 needs the exploration measures"),
-        (9, "There is no figure 9; the figures are 1, 2, 3, 4"),
+        (9, "There is no figure 9; the figures are 1, 2, 3, 4, 5, 6, A4"),
     ],
 )
 def test_figures_without_results_say_what_is_missing(tmp_path, write_set, number, words):
@@ -284,7 +442,9 @@ def test_figures_without_results_say_what_is_missing(tmp_path, write_set, number
     [
         ({"records": ["mine"]}, "no record mine; there is figures, definition"),
         ({"layer": "dense_9"}, "no regret of dense_9 .*dense_2, dense_3"),
-        ({"ball": True}, "no regret of dense_3 with a ball"),
+        ({"ball": True}, "No regret was solved so"),
+        ({"comparator": "each_round"}, "No regret was solved so"),
+        ({"colour": "red"}, "The options colour are taken by no figure"),
     ],
 )
 def test_what_was_not_solved_is_named(tmp_path, write_set, options, words):
@@ -292,33 +452,55 @@ def test_what_was_not_solved_is_named(tmp_path, write_set, options, words):
         figures.draw([4], write_set(tmp_path), tmp_path / "out", **options)
 
 
+def test_an_option_that_no_figure_takes_is_refused(tmp_path, write_set):
+    with pytest.raises(ResultsError, match="The options layer are taken by 4. Received: figures 6"):
+        figures.draw([6], write_set(tmp_path), tmp_path / "out", layer="dense_3")
+
+
 def test_colours_do_not_depend_on_what_else_is_drawn():
-    assert style.colours(["Adam"])["Adam"] == style.colours(["Adam", "SGD lr=0.3"])["Adam"]
-    drawn = style.colours(
-        [
-            "Adam",
-            "RMSProp",
-            "SGD lr=1.0",
-            "SGD lr=0.1",
-            "SGD lr=0.01",
-            "SGD lr=0.3",
-            "Adam lr=0.1",
-            "RMSProp (Keras 3)",
+    adam = ("autoencoder", Optimizer.of("adam", 0.01))
+    several = [
+        ("autoencoder", Optimizer.of(name, rate))
+        for name, rate in [
+            ("rmsprop", 0.001),
+            ("sgd", 1.0),
+            ("sgd", 0.1),
+            ("sgd", 0.01),
+            ("sgd", 0.3),
+            ("adam", 0.1),
+            ("rmsprop_keras", 0.001),
         ]
-    )
-    assert len(set(drawn.values())) == len(drawn)
+    ]
+    looks = style.looks([adam, *several])
+    assert style.looks([adam])[adam] == looks[adam]
+    assert len({look.colour for look in looks.values()}) == len(looks)
+    # At the paper's rate of its task an optimizer has one colour in both tasks.
+    convnet = ("convnet", Optimizer.of("adam", 0.0002))
+    assert style.looks([convnet])[convnet] == looks[adam]
 
 
-def test_protocol_in_words(tmp_path, write):
+def test_own_optimizers_can_be_told_apart_however_many():
+    pairs = [("autoencoder", Optimizer.of("sgd", 0.5 + place)) for place in range(20)]
+    assert len(set(style.looks(pairs).values())) == 20
+
+
+def test_sorted_curves_are_drawn_seed_by_seed():
+    axes = style.new_figure(1.0).subplots()
+    members = np.array([[3.0, 1.0], [2.0, 1.0], [1.0, 0.0]])
+    panels.draw_seeds(axes, Curve(np.arange(3.0), members), "red", "both")
+    drawn = [line.get_ydata().tolist() for line in axes.get_lines()]
+    assert drawn == [[3.0, 2.0, 1.0], [1.0, 1.0, 0.0]]
+
+
+def test_reading_in_words(tmp_path, write):
     write(tmp_path, "adam_seed0", "adam", 0.01)
-    runs = tables.find_runs(tmp_path)
-    assert captions.protocol(runs, "definition", ball=True) == (
+    assert words.reading(find_runs(tmp_path), Reading("definition", True)) == (
         "definition protocol: per_example, 4 rounds an epoch, inside the ball"
     )
 
 
 @pytest.mark.parametrize(
-    "data, words",
+    "data, phrase",
     [
         (
             {"name": "mnist", "source": "MNIST, 60,000 digits", "examples": 60000},
@@ -331,8 +513,8 @@ def test_protocol_in_words(tmp_path, write):
         ({"name": "mnist"}, "quick scale: mnist"),
     ],
 )
-def test_data_in_words(tmp_path, write, data, words):
+def test_data_in_words(tmp_path, write, data, phrase):
     write(tmp_path, "adam_seed0", "adam", 0.01)
-    runs = tables.find_runs(tmp_path)
+    runs = find_runs(tmp_path)
     runs.iloc[0]["config"]["data"] = data
-    assert captions.experiment(runs)[0] == words
+    assert words.experiment(runs)[0] == phrase

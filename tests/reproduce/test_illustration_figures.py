@@ -6,26 +6,28 @@ import sys
 
 import numpy as np
 import pytest
-from reproduce.tables import NoResults, ResultsError
 
-from reproduce import figure_1, figure_2, figure_a4, figures, illustration_tables, paths
+from reproduce import figures, paths
+from reproduce.figures import figure_1, figure_2, figure_a4
+from reproduce.results import illustrations
+from reproduce.results.runs import NoResults, ResultsError
 
 
 @pytest.fixture
 def root(tmp_path):
     """A directory of results with the committed illustrations and no runs."""
-    source = illustration_tables.directory(paths.traces())
-    shutil.copytree(source, illustration_tables.directory(tmp_path / "results"))
+    source = illustrations.directory(paths.traces())
+    shutil.copytree(source, illustrations.directory(tmp_path / "results"))
     return tmp_path / "results"
 
 
 def _read(name, *tables):
-    return illustration_tables.read(paths.traces(), name, tables)
+    return illustrations.read(paths.traces(), name, tables)
 
 
 def test_figure_1_draws_the_regions_and_nothing_between_their_gradients():
     settings, regions = _read("figure_1", "regions")
-    upper, lower = figure_1.compose(settings, regions).axes
+    upper, lower = figure_1.compose(settings, regions).figure.axes
     drawn = upper.get_lines()[0]
     np.testing.assert_array_equal(drawn.get_xdata()[:-1], regions["start"])
     np.testing.assert_array_equal(drawn.get_ydata()[:-1], regions["value_at_start"])
@@ -36,7 +38,7 @@ def test_figure_1_draws_the_regions_and_nothing_between_their_gradients():
 
 def test_figure_2_draws_each_round_on_its_taylor_loss():
     settings, losses, rounds = _read("figure_2", "losses", "rounds")
-    figure = figure_2.compose(settings, losses, rounds)
+    figure = figure_2.compose(settings, losses, rounds).figure
     (axes,) = figure.axes
     drawn = [line.get_ydata() for line in axes.get_lines() if len(line.get_xdata()) == len(losses)]
     names = ["loss", *(f"taylor_loss_{number}" for number in rounds["round"])]
@@ -49,7 +51,8 @@ def test_figure_2_draws_each_round_on_its_taylor_loss():
 
 def test_figure_a4_has_a_row_a_task_and_a_column_a_direction():
     found = {task: _read(f"lines_{task}", "losses") for task in ("convnet", "autoencoder")}
-    figure = figure_a4.compose(found)
+    sheet = figure_a4.compose(found)
+    figure = sheet.figure
     assert len(figure.axes) == 6
     assert figure.axes[0].get_title() == "along the negative gradient"
     drawn = figure.axes[3].get_lines()[1].get_ydata()
@@ -59,23 +62,29 @@ def test_figure_a4_has_a_row_a_task_and_a_column_a_direction():
     caption = " ".join(figure.get_supxlabel().split())
     for words in ("convnet: RMSProp, step 97 of epoch 5", "minibatch of 128", "CIFAR-10", "seed 0"):
         assert words in caption
+    assert "RMSProp and Adam as in TensorFlow of 2016" in caption
+    assert "bfloat16 training steps" in "\n".join(sheet.details)
 
 
-def test_figure_a4_of_one_task_has_one_row(root, tmp_path):
-    for path in illustration_tables.directory(root).glob("lines_convnet*"):
+def test_captions_are_short():
+    for number in ("1", "2", "A4"):
+        sheet = figures.registry.FIGURES[number].whole(paths.traces())
+        assert sheet.figure.get_supxlabel().count("\n") < 4
+
+
+def test_figure_a4_of_one_task_has_one_row(root):
+    for path in illustrations.directory(root).glob("lines_convnet*"):
         path.unlink()
-    assert [path.name for path in figure_a4.draw(root, tmp_path)] == [
-        "figure_a4.png",
-        "figure_a4.pdf",
-    ]
-    found = {"autoencoder": _read("lines_autoencoder", "losses")}
-    assert len(figure_a4.compose(found).axes) == 3
+    assert len(figure_a4.whole(root).figure.axes) == 3
 
 
 def test_illustrations_need_no_runs_and_are_drawn_alike_every_time(root, tmp_path):
     first = figures.draw([1, "2", "a4"], root, tmp_path / "first")
     second = figures.draw(["1", "2", "A4"], root, tmp_path / "second")
-    assert len(first) == 6
+    assert {path.parent.name for path in first} == {"paper"}
+    names = {path.name for path in first}
+    expected = {f"figure_{n}.{kind}" for n in ("1", "2", "a4") for kind in ("png", "pdf")}
+    assert names == {*expected, "README.md"}
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes(), one.name
 
@@ -95,11 +104,12 @@ def test_missing_tables_say_how_they_are_computed(tmp_path, number, words):
 
 def test_all_figures_of_runs_without_illustrations_are_those_of_the_runs(tmp_path, write_set):
     written = figures.draw(figures.ALL, write_set(tmp_path / "runs"), tmp_path / "out")
-    assert {path.stem.split("_")[1] for path in written} == {"4", "6"}
+    drawn = {path.stem.split("_")[1] for path in written if path.suffix == ".png"}
+    assert drawn == {"4", "6"}
 
 
 def test_damaged_tables_are_named(root, tmp_path):
-    path = illustration_tables.directory(root) / "figure_1.json"
+    path = illustrations.directory(root) / "figure_1.json"
     path.write_text("{")
     with pytest.raises(ResultsError, match="figure_1.json or a table beside it is damaged"):
         figures.draw(["1"], root, tmp_path)
