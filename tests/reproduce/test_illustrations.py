@@ -234,7 +234,10 @@ def test_illustrations_are_written_where_figures_look_for_them(tmp_path):
     shattered = illustrations.Shattered(widths=(1, 5, 1), points=5, epochs=3)
     flashlight = illustrations.Flashlight(rounds=1)
     illustrations.illustrate(tmp_path / "illustrations", shattered, flashlight)
-    assert len(figures.draw(["1", "2"], tmp_path, tmp_path / "out")) == 4
+    written = figures.draw(["1", "2"], tmp_path, tmp_path / "out")
+    names = sorted(path.name for path in written)
+    of_two = [f"figure_{n}.{kind}" for n in (1, 2) for kind in ("pdf", "png")]
+    assert names == ["README.md", *of_two]
 
 
 def test_lines_are_written_where_figures_look_for_them(runs, tmp_path):
