@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_lines(stages)
     _add_figures(stages)
     _add_compare(stages)
+    _add_report(stages)
+    _add_study(stages)
     return parser
 
 
@@ -245,6 +247,28 @@ def _add_compare(stages: argparse._SubParsersAction) -> None:
     )
     _drawing_options(stage)
     stage.set_defaults(stage=commands.compare)
+
+
+def _add_report(stages: argparse._SubParsersAction) -> None:
+    stage = stages.add_parser("report", help="write one page of HTML with verdicts and figures")
+    _drawing_options(stage)
+    stage.set_defaults(stage=commands.report)
+
+
+def _add_study(stages: argparse._SubParsersAction) -> None:
+    stage = stages.add_parser(
+        "study",
+        help="train and solve what tells readings of the paper apart (hours at paper scale)",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = stage.add_argument
+    add("--scale", default="paper", choices=["quick", "paper"], help="digits and epochs")
+    add("--epochs", type=_positive, help="number of epochs, instead of the scale's own")
+    add("--seeds", type=_count, default=10, help="how many seeds of the headline runs")
+    add("--jobs", type=_positive, default=1, help="trainings side by side, a core each")
+    add("--data-dir", help=_DATA_DIR_HELP)
+    add("--out", default="runs/study", help="directory of the runs; done jobs are not repeated")
+    stage.set_defaults(stage=commands.study)
 
 
 def _table_options(parser: argparse.ArgumentParser) -> None:

@@ -173,17 +173,37 @@ def _compare_against(options: argparse.Namespace) -> None:
 
 
 def everything(options: argparse.Namespace) -> None:
-    """Without a stage: figures, claims, and a summary that fits on a screen."""
+    """Without a stage: figures, claims, the report, and a summary that fits on a screen."""
+    from reproduce import report as page
+
     start = time.perf_counter()
-    drawn = _draw(options)
+    _draw(options)
     table, _ = _judge(options)
-    print(_summary(table))
     out = _out(options)
-    print(
-        f"{len(drawn)} drawings and the claims are in {out} (the paper's figures in "
-        f"{out / 'paper'}, every verdict in {out / 'claims.md'}); "
-        f"{time.perf_counter() - start:.0f} s"
-    )
+    written = page.write(options.runs, out, out / "report.html", table)
+    print(_summary(table))
+    print(f"{written} ({time.perf_counter() - start:.0f} s)")
+
+
+def report(options: argparse.Namespace) -> None:
+    """`report`: the page, of the figures that are drawn already."""
+    from reproduce import report as page
+
+    out = _out(options)
+    _list([page.write(options.runs, out, out / "report.html")])
+
+
+def study(options: argparse.Namespace) -> None:
+    """`study`: one line a job as it ends, and where the tables are."""
+    from reproduce.stages import study as stage
+
+    jobs = [
+        *stage.choices(options.scale, options.epochs),
+        *stage.seeds(options.seeds, scale=options.scale, epochs=options.epochs),
+    ]
+    for job, directory in stage.run(jobs, options.out, options.jobs, options.data_dir):
+        print(f"{job.experiment}, {directory.name}: done", flush=True)
+    _next("report --runs", options.out)
 
 
 def _draw(options: argparse.Namespace) -> list[Path]:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from reproduce import claims, paper
 from reproduce.claims.verdicts import Verdict
+from reproduce.figures import sheets
 from reproduce.results import load, readings, runs
 
 _STYLE = """
@@ -38,13 +39,16 @@ _SHOWN_READINGS = 12
 _BOUND = "results/bound.csv"
 
 
-def write(root: str | Path, drawings: str | Path, out: str | Path) -> Path:
+def write(
+    root: str | Path, drawings: str | Path, out: str | Path, verdicts: pd.DataFrame | None = None
+) -> Path:
     """Writes the page.
 
     Args:
         root: Directory of runs, whose tables are judged.
         drawings: Directory of its figures, drawn before.
         out: Path of the page.
+        verdicts: Frame of `claims.compare`, where it is made already.
 
     Returns:
         That path.
@@ -53,7 +57,7 @@ def write(root: str | Path, drawings: str | Path, out: str | Path) -> Path:
         ResultsError: If tables are missing or damaged.
     """
     found = runs.find_runs(root)
-    verdicts = claims.compare(root)
+    verdicts = claims.compare(root) if verdicts is None else verdicts
     table = readings.table(load.read_regret(found)) if _has_autoencoder(found) else None
     sections = [
         _answer(verdicts, table),
@@ -174,13 +178,13 @@ def _figures(drawings: Path, root: str | Path) -> str:
     for path in sorted((drawings / "paper").glob("figure_*.png")):
         number = path.stem.removeprefix("figure_").upper()
         picture = base64.b64encode(path.read_bytes()).decode()
-        about = path.with_suffix(".md")
-        text = about.read_text().strip() if about.is_file() else ""
+        title, details = sheets.about(path)
         command = f"python -m reproduce figures {number} --runs {_shown(root)}"
-        caption = "".join(f"<p>{html.escape(line)}</p>" for line in text.splitlines() if line)
+        caption = "".join(f"<li>{html.escape(text)}</li>" for text in details)
         parts.append(
-            f'<figure><img alt="Figure {number}" src="data:image/png;base64,{picture}">'
-            f"<figcaption><b>Figure {number}.</b> {caption}<code>{html.escape(command)}</code>"
+            f'<figure><img alt="{html.escape(title)}" src="data:image/png;base64,{picture}">'
+            f"<figcaption><b>{html.escape(title)}</b><details><summary>what it rests on"
+            f"</summary><ul>{caption}</ul></details><code>{html.escape(command)}</code>"
             "</figcaption></figure>"
         )
     return _section("Figures", "".join(parts)) if parts else ""

@@ -74,13 +74,25 @@ def write_index(out: Path, title: str) -> Path:
         "Drawn by `python -m reproduce figures`; each PNG carries the text below it.\n",
     ]
     for path in sorted(out.glob("figure_*.png")):
-        with Image.open(path) as image:
-            name, details = image.info.get("Title"), image.info.get("Description", "")
+        name, details = about(path)
         if name:
-            parts.append(_section(path, name, details.splitlines()))
+            parts.append(_section(path, name, details))
     index = out / INDEX
     index.write_text("\n".join(parts))
     return index
+
+
+def about(path: Path) -> tuple[str, list[str]]:
+    """What a drawing rests on, which its file carries.
+
+    Args:
+        path: A PNG that `save` wrote.
+
+    Returns:
+        Its title, empty where it has none, and phrases.
+    """
+    with Image.open(path) as image:
+        return image.info.get("Title", ""), image.info.get("Description", "").splitlines()
 
 
 def _section(path: Path, title: str, details: list[str]) -> str:

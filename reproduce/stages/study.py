@@ -76,14 +76,17 @@ def choices(scale: str = "paper", epochs: int | None = None) -> list[Job]:
             "use_bias": use_bias,
         }
         jobs += [
-            Job(f"{output}{start}{bias}", optimizer, 0, options, scale=scale, epochs=epochs)
+            Job(f"{output}{start}{bias}", optimizer, 0, options, _records(scale), scale, epochs)
             for optimizer in _compared()
         ]
     return jobs
 
 
 def seeds(
-    count: int = 10, outputs: Sequence[str] = ("linear", "sigmoid"), scale: str = "paper"
+    count: int = 10,
+    outputs: Sequence[str] = ("linear", "sigmoid"),
+    scale: str = "paper",
+    epochs: int | None = None,
 ) -> list[Job]:
     """The headline runs with more seeds: the second half of the study.
 
@@ -91,6 +94,7 @@ def seeds(
         count: How many seeds.
         outputs: Output activations.
         scale: Name of a scale of the autoencoder.
+        epochs: Number of epochs, or None for the scale's.
 
     Returns:
         A list of `Job`, one seed of everything after the other.
@@ -101,8 +105,9 @@ def seeds(
             optimizer,
             seed,
             {"output_activation": output},
-            (*RECORDS, "activations"),
+            (*_records(scale), "activations"),
             scale,
+            epochs,
         )
         for seed in range(count)
         for output in outputs
@@ -197,6 +202,11 @@ def do(
 
 
 DONE = ".studied"
+
+
+def _records(scale: str) -> tuple:
+    """Both reductions; only the paper's scale has one round an epoch of both."""
+    return RECORDS if scale == "paper" else ("figures", "definition")
 
 
 def _compared() -> list[Optimizer]:
