@@ -27,7 +27,9 @@ h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font: 0.85rem/1.35 Helvetica, Arial, sans-serif; }
 th, td { text-align: left; vertical-align: top; padding: 0.3rem 0.6rem;
-  border-bottom: 1px solid var(--line); }
+  border-bottom: 1px solid var(--line); min-width: 4rem; }
+td:first-child, th:first-child { min-width: 1rem; } td:last-child { min-width: 5rem; }
+td.words { min-width: 13rem; } td.reproduced, td.not { white-space: nowrap; }
 th { border-bottom: 2px solid var(--ink); } td.number { text-align: right; white-space: nowrap; }
 .reproduced { color: #00523b; font-weight: bold; } .not { color: #a33b00; font-weight: bold; }
 .open, figcaption, .small { color: var(--grey); }
@@ -242,6 +244,7 @@ def _cell(value: object) -> str:
         return f'<td class="number">{value:.4g}</td>'
     text = str(value)
     kind = next((name for verdict, name in _CLASSES.items() if text.startswith(verdict.value)), "")
+    kind = kind or ("words" if len(text) > 24 else "")
     return f'<td class="{kind}">{html.escape(text)}</td>'
 
 
