@@ -18,9 +18,10 @@ from nta_tf import (
     scopes,
     session,
     solvers,
+    statistics,
     trace,
 )
-from nta_tf.growth import GrowthExponent, growth_exponent
+from nta_tf.growth import GrowthExponent, growth_equivalence, growth_exponent
 from nta_tf.linearization import Linearization, linearize, taylor_loss
 from nta_tf.protocol import Protocol
 from nta_tf.recorders import ActivationRounds, Recorder, TaylorRounds, WeightRounds
@@ -42,6 +43,7 @@ __all__ = [
     "callbacks",
     "data",
     "exploration",
+    "growth_equivalence",
     "growth_exponent",
     "linearization",
     "linearize",
@@ -58,6 +60,7 @@ __all__ = [
     "scopes",
     "session",
     "solvers",
+    "statistics",
     "taylor_loss",
     "trace",
     "train",
