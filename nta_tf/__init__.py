@@ -18,7 +18,6 @@ from nta_tf import (
     scopes,
     session,
     solvers,
-    statistics,
     trace,
 )
 from nta_tf.growth import GrowthExponent, growth_equivalence, growth_exponent
@@ -60,7 +59,6 @@ __all__ = [
     "scopes",
     "session",
     "solvers",
-    "statistics",
     "taylor_loss",
     "trace",
     "train",

@@ -9,8 +9,6 @@ import math
 import numpy as np
 import pandas as pd
 
-from nta_tf.statistics import Equivalence
-
 # What the noise of increments may be like. The posterior is summed over all pairs, equal weights
 # before the data: a single estimate of the correlation from ten points would be too sure of itself.
 CORRELATIONS = (0.0, 0.2, 0.4, 0.6, 0.8)
@@ -39,6 +37,39 @@ class GrowthExponent:
     first_epoch: float
     last_epoch: float
     status: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Equivalence:
+    """Two one-sided tests of `lower_bound < estimate < upper_bound`.
+
+    Attributes:
+        estimate: What was estimated.
+        low: Lower end of its interval of confidence 1 - 2 level.
+        high: Upper end of that interval.
+        lower_bound: Smallest value that still counts as the same.
+        upper_bound: Largest value that does.
+        p_value: The larger one of the two one-sided tests.
+        level: Chance of a false statement that is accepted.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    lower_bound: float
+    upper_bound: float
+    p_value: float
+    level: float
+
+    @property
+    def equivalent(self) -> bool:
+        """Whether both tests reject: the estimate is shown to lie between the bounds."""
+        return self.p_value <= self.level
+
+    @property
+    def different(self) -> bool:
+        """Whether the interval lies outside the bounds; if it does neither, nothing is shown."""
+        return self.high < self.lower_bound or self.low > self.upper_bound
 
 
 def growth_exponent(
