@@ -7,7 +7,7 @@ TASKS = ("convnet", "autoencoder")  # from left to right, as the paper has them
 EPOCHS = 100
 
 # Learning rates, by task and name of the optimizer.
-RATES = {
+RATES: dict[str, dict[str, tuple[float, ...]]] = {
     "autoencoder": {"adam": (0.01,), "rmsprop": (0.001,), "sgd": (1.0, 0.1, 0.01)},
     "convnet": {"adam": (0.0002,), "rmsprop": (0.0005,), "sgd": (1.0, 0.1, 0.01)},
     # The network of more than 100 layers (section 2.3), of which the paper has no numbers: as the

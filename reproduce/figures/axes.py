@@ -21,7 +21,7 @@ _SMALLEST_SHARE = 0.05  # of the axis, below which the paper's range is not mark
 _LONG = 1e4  # from where on the numbers on a horizontal axis are wide
 _ROOM = 1.25  # above and below the curves, of a logarithmic axis
 _FEW_DECADES = 2  # on which there is room for ticks between the powers of ten
-_MARK = {"color": "#D9D9D9", "linewidth": 0, "clip_on": False, "zorder": 0}
+_MARK: style.Line = {"color": "#D9D9D9", "linewidth": 0, "clip_on": False, "zorder": 0}
 
 
 def limits(

@@ -13,7 +13,13 @@ from reproduce.results import illustrations
 
 _HEIGHT = 3.3  # inches, without the caption
 _GRADIENT = style.LAYERS[1]
-_KINK = {"linestyle": "none", "marker": "o", "markersize": 2.2, "markeredgewidth": 0, "zorder": 3}
+_KINK: style.Line = {
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 2.2,
+    "markeredgewidth": 0,
+    "zorder": 3,
+}
 
 
 def whole(root: Path) -> Sheet:

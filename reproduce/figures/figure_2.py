@@ -17,9 +17,20 @@ _HEIGHT = 3.4  # inches, without the caption
 _COLOURS = ["#0072B2", "#6A3D9A", "#C4417A", "#D55E00", "#B8860B", "#00523B"]
 _TOP = 0.16  # of the landscape's height, that is left above it
 
-_KINK = {"linestyle": "none", "marker": "|", "markersize": 7, "markeredgewidth": 0.8, "zorder": 2}
-_WEIGHT = {"linestyle": "none", "marker": "o", "markersize": 5, "markeredgecolor": "white"}
-_OPTIMUM = {
+_KINK: style.Line = {
+    "linestyle": "none",
+    "marker": "|",
+    "markersize": 7,
+    "markeredgewidth": 0.8,
+    "zorder": 2,
+}
+_WEIGHT: style.Line = {
+    "linestyle": "none",
+    "marker": "o",
+    "markersize": 5,
+    "markeredgecolor": "white",
+}
+_OPTIMUM: style.Line = {
     "linestyle": "none",
     "marker": "o",
     "markersize": 4.5,
@@ -58,8 +69,8 @@ def compose(settings: Mapping, losses: pd.DataFrame, rounds: pd.DataFrame) -> Sh
     """
     figure = style.new_figure(_HEIGHT, style.WIDTH)
     axes = figure.subplots()
-    for row, colour in zip(rounds.itertuples(), _COLOURS):
-        axes.axvspan(row.start, row.end, color=colour, alpha=0.10, linewidth=0, zorder=0)
+    for start, end, colour in zip(rounds["start"], rounds["end"], _COLOURS):
+        axes.axvspan(start, end, color=colour, alpha=0.10, linewidth=0, zorder=0)
     axes.plot(losses["weight"], losses["loss"], color=style.BLACK, linewidth=2.4, zorder=2)
     kinks = losses[losses["kink"]]
     axes.plot(kinks["weight"], kinks["loss"], color=style.BLACK, **_KINK)

@@ -23,12 +23,12 @@ from reproduce.results.tables import Tables
 _HEIGHT, _STRIP = 3.1, 0.42  # inches without the caption; height of a strip, of a panel's
 _LOSS_PANELS = {"b": "conv2d_1", "c": "conv2d_2"}
 _COLOURS = dict(zip(paper.CONVOLUTIONS, style.LAYERS))
-_INDIVIDUAL = {"linewidth": 0.7, "linestyle": (0, (3.0, 1.6)), "alpha": 0.75}
+_INDIVIDUAL: style.Line = {"linewidth": 0.7, "linestyle": (0, (3.0, 1.6)), "alpha": 0.75}
 # Network and neuron loss may lie close to each other: a thin dotted line over a wide pale one
 # shows both, down to a share of themselves that nobody sees.
 _VISIBLE = 5e-3
-_NETWORK_LINE = {"linewidth": 1.0, "linestyle": style.DOTTED, "zorder": 3}
-_LOSS_LINE = {"linewidth": 2.2, "alpha": 0.45}
+_NETWORK_LINE: style.Line = {"linewidth": 1.0, "linestyle": style.DOTTED, "zorder": 3}
+_LOSS_LINE: style.Line = {"linewidth": 2.2, "alpha": 0.45}
 
 
 def whole(tables: Tables, options: Options) -> Sheet:

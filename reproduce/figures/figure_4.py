@@ -201,11 +201,11 @@ def _chosen(tables: Tables, reading: Reading, options: Options, variant: str) ->
     wanted = {task: layer for task, layer in paper.FIGURE_4_LAYER.items() if task in tables.tasks}
     owners = set(solved["task"][solved["scope"] == options.layer]) & set(paper.FIGURE_4_LAYER)
     wanted |= dict.fromkeys(owners, options.layer)
-    layers = [
+    curves = [
         layer_curves(tables.regret, task, scope, reading, options.compared(tables, task, variant))
         for task, scope in wanted.items()
     ]
-    layers = [layer for layer in layers if layer]
+    layers = [layer for layer in curves if layer]
     if not layers or (options.layer and not owners):
         there = ", ".join(_scopes(solved, variant)) or "no layers"
         raise NoResults(

@@ -42,8 +42,8 @@ _TOTAL_NAMES = {
     "switches": "Activation-state switches,\nmean over data points",
     "log_volume": "Log-product of singular values,\nmean over neurons",
 }
-_LINE = {"linewidth": 1.1}
-_MARKER = {"marker": "o", "markersize": 3.0, "linewidth": 0.9, "capsize": 1.8}
+_LINE: style.Line = {"linewidth": 1.1}
+_MARKER: style.Line = {"marker": "o", "markersize": 3.0, "linewidth": 0.9, "capsize": 1.8}
 _APART = 0.07  # between the markers of two optimizers, of the distance of two layers
 
 

@@ -18,7 +18,7 @@ from reproduce.results.tables import Tables
 
 _HEIGHT, _WIDTH = 2.45, {1: style.NARROW_WIDTH, 2: style.WIDTH}  # inches, without the caption
 _LETTERS = {"convnet": "b", "autoencoder": "c"}
-_LINE = {"linewidth": 1.1}
+_LINE: style.Line = {"linewidth": 1.1}
 
 
 def whole(tables: Tables, options: Options) -> Sheet:

@@ -24,10 +24,10 @@ _NAMES = {"negative gradient": "along the negative gradient"}
 _MARGIN = 0.07
 _HIGHEST = 3.0  # times the loss at W^n, to which the axis reaches at most
 
-_LOSS = {"color": style.BLACK, "linewidth": 2.4}
-_TAYLOR = {"color": style.LAYERS[1], "linewidth": 1.3}
-_AFFINE = {"color": style.LAYERS[0], "linewidth": 1.1, "linestyle": (0, (3.5, 2.0))}
-_WEIGHTS = {
+_LOSS: style.Line = {"color": style.BLACK, "linewidth": 2.4}
+_TAYLOR: style.Line = {"color": style.LAYERS[1], "linewidth": 1.3}
+_AFFINE: style.Line = {"color": style.LAYERS[0], "linewidth": 1.1, "linestyle": (0, (3.5, 2.0))}
+_WEIGHTS: style.Line = {
     "linestyle": "none",
     "marker": "o",
     "markersize": 4.5,
@@ -105,7 +105,7 @@ def compose(lines: Mapping[str, Sequence]) -> Sheet:
 def _panel(axes: Axes, line: pd.DataFrame) -> None:
     for column, (_, options) in _CURVES.items():
         axes.plot(line["position"], line[column], **options)
-    start = line.loc[line["position"].abs().idxmin()]
+    start = line.iloc[int(line["position"].abs().argmin())]
     axes.plot(start["position"], start["loss"], **_WEIGHTS)
     values = line[list(_CURVES)]
     low, high = values.min().min(), min(values.max().max(), _HIGHEST * start["loss"])

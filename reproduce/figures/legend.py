@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reproduce import optimizers
+from reproduce.figures import style
 from reproduce.figures.style import Look, Looks
 from reproduce.optimizers import Optimizer
 from reproduce.results import words
@@ -46,7 +47,7 @@ def entries(
             [],
             [],
             color=look.colour,
-            linestyle=look.dashes if dashes else "-",
+            linestyle=look.dashes if dashes else style.SOLID,
             label=_label(text, fates, len(shown) > 1),
         )
         for text, (look, fates) in lines.items()
@@ -62,7 +63,7 @@ def above(figure: Figure, handles: list[Line2D]) -> None:
     """
     columns, rows = len(handles), 1
     fitting = figure.get_figwidth() * _CHARACTERS
-    length = sum(len(handle.get_label()) + _HANDLE for handle in handles)
+    length = sum(len(str(handle.get_label())) + _HANDLE for handle in handles)
     while length > fitting * rows and columns > 1:
         rows += 1
         columns = -(-len(handles) // rows)

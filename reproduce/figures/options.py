@@ -48,8 +48,7 @@ class Options:
             A list of `Reading`, for each comparator that was solved unless one is asked for.
 
         Raises:
-            ResultsError: If a record that was asked for is not there.
-            NoResults: If nothing was solved so.
+            NoResults: If a record that was asked for is not there, or nothing was solved so.
         """
         there = sorted(set(solved["comparator"]), key=lambda name: (name != "static", name))
         wanted = [self.comparator] if self.comparator else there or ["static"]
@@ -92,13 +91,12 @@ class Options:
             trained: The optimizers of which there are results.
 
         Returns:
-            {variant: what the names of its files end with}.
+            {variant: what the names of its files end with}; none of Keras 3 where its optimizers
+            would be those of 2016.
         """
-        wanted = (self.variant,) if self.variant else (TENSORFLOW_2016, KERAS_3)
-        shown = {name: select.of_variant(trained, name) for name in wanted}
-        if len(shown) > 1 and shown[KERAS_3] == shown[TENSORFLOW_2016]:
-            del shown[KERAS_3]
-        return {name: "" if name == TENSORFLOW_2016 else f"_{name}" for name in shown}
+        old, new = (select.of_variant(trained, name) for name in (TENSORFLOW_2016, KERAS_3))
+        endings = {TENSORFLOW_2016: ""} | ({KERAS_3: f"_{KERAS_3}"} if new != old else {})
+        return {name: end for name, end in endings.items() if self.variant in (None, name)}
 
 
 def merged(of_drawing: Mapping, asked: Mapping) -> Options:

@@ -1,27 +1,29 @@
 """What panels are made of: a curve with its band, the seeds of a curve, a note."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
 from reproduce.figures import style
 from reproduce.results.curves import Curve
 
-_HOLLOW = {
+_HOLLOW: style.Line = {
     "linestyle": "none",
     "marker": "o",
     "markersize": 3.2,
     "markerfacecolor": "white",
     "markeredgewidth": 0.8,
 }
-_SEED = {"linewidth": 0.7, "alpha": 0.7}
+_SEED: style.Line = {"linewidth": 0.7, "alpha": 0.7}
 
 # Loss and Taylor optimum may lie close to each other: dashes over a paler, wider line show both
 # even where they coincide.
-LOSS_LINE = {"linewidth": 1.9, "alpha": 0.45}
-OPTIMUM_LINE = {"linewidth": 1.0, "linestyle": (0, (3.5, 2.0))}
+LOSS_LINE: style.Line = {"linewidth": 1.9, "alpha": 0.45}
+OPTIMUM_LINE: style.Line = {"linewidth": 1.0, "linestyle": (0, (3.5, 2.0))}
 
 
-def draw(axes: Axes, curve: Curve, colour: str, label: str, **line: object) -> None:
+def draw(axes: Axes, curve: Curve, colour: str, label: str, **line: Any) -> None:
     """Draws the mean of a curve and its band.
 
     A cross marks where a run diverged, hollow points optima without a certificate.
@@ -55,7 +57,7 @@ def draw(axes: Axes, curve: Curve, colour: str, label: str, **line: object) -> N
         )
 
 
-def draw_seeds(axes: Axes, curve: Curve, colour: str, label: str, **line: object) -> None:
+def draw_seeds(axes: Axes, curve: Curve, colour: str, label: str, **line: Any) -> None:
     """Draws each seed of a curve: the mean of sorted curves is the curve of no seed.
 
     Args:

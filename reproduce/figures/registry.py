@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -54,7 +55,7 @@ def register(figure: Figure) -> None:
 
 
 def draw(
-    numbers: Iterable[str | int], root: str | Path, out: str | Path, **options: object
+    numbers: Iterable[str | int], root: str | Path, out: str | Path, **options: Any
 ) -> list[Path]:
     """Draws figures: the paper's in `paper`, their variants by task and experiment.
 
@@ -74,18 +75,21 @@ def draw(
     Raises:
         ResultsError: If a figure or an option is unknown, or results are missing.
     """
-    numbers = list(dict.fromkeys(_known(number) for number in numbers))
+    chosen = list(dict.fromkeys(_known(number) for number in numbers))
     asked = {name: value for name, value in options.items() if value is not None}
-    _require_taken(numbers, asked)
-    drawn: dict[str, list[Path]] = {number: [] for number in numbers}
+    _require_taken(chosen, asked)
+    drawn: dict[str, list[Path]] = {number: [] for number in chosen}
     missing: dict[str, NoResults] = {}
-    for job in _jobs(numbers, Path(root), asked):
+    for job in _jobs(chosen, Path(root), asked):
         try:
             for name, sheet in job.sheets():
                 pdf = job.folder == PAPER
                 drawn[job.number] += sheets.save(sheet, Path(out, job.folder), name, pdf)
         except NoResults as error:
             missing.setdefault(job.number, error)
+    for number in drawn:
+        nothing = NoResults(f"There are no results of Figure {number} with the options {asked}.")
+        missing.setdefault(number, nothing)
     _require_asked(drawn, missing, asked)
     written = [path for paths in drawn.values() for path in paths]
     folders = dict.fromkeys(path.parent for path in written)
@@ -106,7 +110,8 @@ class _Job:
 def _jobs(numbers: list[str], root: Path, asked: dict) -> Iterator[_Job]:
     for number in (number for number in numbers if FIGURES[number].variants is None):
         yield _Job(number, PAPER, partial(_illustration, number, root))
-    of_runs = [number for number in numbers if FIGURES[number].variants]
+    every = {number: FIGURES[number].variants for number in numbers}
+    of_runs = {number: variants for number, variants in every.items() if variants}
     if not of_runs:
         return
     runs = find_runs(root)
@@ -118,9 +123,9 @@ def _jobs(numbers: list[str], root: Path, asked: dict) -> Iterator[_Job]:
     options = Options(**asked)
     for (task, experiment), group in runs.groupby(["task", "experiment"], sort=False):
         tables = Tables(group)
-        for number in of_runs:
-            make = partial(FIGURES[number].variants, tables, options)
-            yield _Job(number, str(Path(task, experiment)), make)
+        for number, draw_variants in of_runs.items():
+            folder = str(Path(str(task), str(experiment)))
+            yield _Job(number, folder, partial(draw_variants, tables, options))
 
 
 def _illustration(number: str, root: Path) -> list[tuple[str, Sheet]]:
@@ -165,5 +170,4 @@ def _require_asked(
     else:
         needed = [number for number, paths in drawn.items() if not paths]
     for number in needed:
-        if number in missing:
-            raise missing[number]
+        raise missing[number]

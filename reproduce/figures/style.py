@@ -3,13 +3,15 @@
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import matplotlib
 from matplotlib.figure import Figure
 
 from reproduce import paper, paths
 from reproduce.optimizers import ANY, KERAS_3, TENSORFLOW_2016, Optimizer, in_order
+
+Dashes = Literal["-"] | tuple[float, tuple[float, ...]]  # a line style
 
 WIDTH = 6.75  # inches: both columns of an ICML page
 NARROW_WIDTH = 5.1  # of a figure with a single panel
@@ -18,9 +20,10 @@ BLACK, GREY = "#1A1A1A", "#8A8A8A"
 # The convnet's layers in Figure 3, and what layers share there: none an optimizer's colour.
 LAYERS = ("#6A3D9A", "#C4417A", "#B8860B")
 
-DASHED = (0, (4.2, 1.6))
-DOTTED = (0, (1.1, 1.3))
-DASH_DOTTED = (0, (5.0, 1.3, 1.1, 1.3))
+SOLID: Dashes = "-"
+DASHED: Dashes = (0, (4.2, 1.6))
+DOTTED: Dashes = (0, (1.1, 1.3))
+DASH_DOTTED: Dashes = (0, (5.0, 1.3, 1.1, 1.3))
 
 # Colour-blind safe (after Okabe and Ito). SGD is one family whose darkness falls with the
 # learning rate; a Keras 3 variant is the lighter colour beside its original.
@@ -33,9 +36,10 @@ _OF_PAPER = {
 _SGD = {1.0: "#00523B", 0.1: "#009E73", 0.01: "#7ACFB0"}
 _OTHERS = ("#CC79A7", "#6A3D9A", "#8C6D31", "#7F7F7F", "#000000")
 # Where curves cross and cover each other, dashes tell them apart besides colours.
-_DASHES = {"adam": DASHED, 0.1: DASH_DOTTED, 0.01: DOTTED}
-_OTHER_DASHES = ("-", DASHED, DASH_DOTTED, DOTTED)
+_DASHES: dict[str | float, Dashes] = {"adam": DASHED, 0.1: DASH_DOTTED, 0.01: DOTTED}
+_OTHER_DASHES = (SOLID, DASHED, DASH_DOTTED, DOTTED)
 
+Line = dict[str, Any]  # properties of a line, as matplotlib names them
 _Function = TypeVar("_Function", bound=Callable)
 
 
@@ -49,7 +53,7 @@ class Look:
     """
 
     colour: str
-    dashes: str | tuple = "-"
+    dashes: Dashes = SOLID
 
 
 Looks = Mapping[tuple[str, Optimizer], Look]  # by task and optimizer
@@ -59,7 +63,7 @@ def styled(function: _Function) -> _Function:
     """Decorates a function that draws, whose axes, lines and labels take the common style."""
 
     @functools.wraps(function)
-    def drawing(*arguments: object, **options: object) -> object:
+    def drawing(*arguments: Any, **options: Any) -> Any:
         with matplotlib.rc_context(fname=paths.STYLE):
             return function(*arguments, **options)
 
@@ -113,5 +117,5 @@ def _of_paper(task: str, optimizer: Optimizer) -> Look | None:
     if optimizer.rate not in paper.RATES.get(task, {}).get(optimizer.name, ()):
         return None
     if optimizer.variant == ANY:
-        return Look(_SGD[optimizer.rate], _DASHES.get(optimizer.rate, "-"))
-    return Look(_OF_PAPER[optimizer.name, optimizer.variant], _DASHES.get(optimizer.name, "-"))
+        return Look(_SGD[optimizer.rate], _DASHES.get(optimizer.rate, SOLID))
+    return Look(_OF_PAPER[optimizer.name, optimizer.variant], _DASHES.get(optimizer.name, SOLID))

@@ -86,7 +86,8 @@ def over_seeds(
     frame = table.assign(_value=values.where(np.isfinite(values)))
     columns = [over] if isinstance(over, str) else list(over)
     grid = frame.pivot(index=index, columns=columns, values="_value")
-    if certified is not None:
-        certified = certified.groupby(frame[index]).all().to_numpy(bool)
     places = frame.groupby(index)[along].mean().to_numpy(float)
-    return Curve(places, grid.to_numpy(float), certified)
+    every = None
+    if certified is not None:
+        every = certified.groupby(frame[index]).all().to_numpy(bool)
+    return Curve(places, grid.to_numpy(float), every)

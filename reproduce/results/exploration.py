@@ -114,7 +114,7 @@ def totals(exploration: Mapping[str, pd.DataFrame], losses: pd.DataFrame) -> pd.
         measured = table[(table["experiment"] == experiment) & (table["task"] == task)]
         measured = measured[measured["run"].isin(comparable(trained))]
         for key, group in measured.groupby(_KEYS, sort=False):
-            of_optimizer = optimizers.rows(trained, Optimizer(*key[-len(COLUMNS) :]))
+            of_optimizer = optimizers.rows(trained, optimizers.of_table(group)[0])
             fate = {
                 "diverged": bool((of_optimizer["status"] == "diverged").all()),
                 "fate": words.diverged(of_optimizer),

@@ -131,7 +131,8 @@ def of_everything(runs: pd.DataFrame) -> Manifest:
     Returns:
         A `Manifest` with every figure, from the first experiment of each task.
     """
-    first = runs.drop_duplicates("task").set_index("task")["experiment"].to_dict()
+    one = runs.drop_duplicates("task")
+    first = dict(zip(one["task"], one["experiment"]))
     return Manifest([Drawing(figure, first) for figure in _OF_RUNS])
 
 

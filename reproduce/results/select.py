@@ -76,13 +76,12 @@ def readings(
         A list of `Reading`.
 
     Raises:
-        ResultsError: If a record that was asked for is not there.
-        NoResults: If nothing was solved so.
+        NoResults: If a record that was asked for is not there, or nothing was solved so.
     """
     there = list(dict.fromkeys(solved["record"]))
     unknown = [record for record in records or [] if record not in there]
     if unknown:
-        raise ResultsError(
+        raise NoResults(
             f"There is no record {', '.join(unknown)}; there is "
             f"{', '.join(there) or 'none'}. Choose one of those."
         )

@@ -67,7 +67,9 @@ def reading(runs: pd.DataFrame, of: Reading) -> str:
         One phrase, such as `"figures protocol: batch_mean, 1 round an epoch, no ball"`.
     """
     records = [config["records"].get(of.record) for config in runs["config"]]
-    options = next((record for record in records if record), {})  # not every run has every record
+    options: dict = next(
+        (record for record in records if record), {}
+    )  # not every run has every record
     words = [
         options.get("reduction"),
         _schedule(options.get("schedule")),
@@ -108,7 +110,8 @@ def activations(runs: pd.DataFrame) -> str:
     points, examples = options["points"], runs.iloc[0]["config"]["data"].get("examples")
     units = sum(layer["units"] for layer in layers)
     every = sum(math.prod(layer["shape"]) for layer in layers)
-    words = [_schedule(options.get("schedule")), _share(points, examples, "data points")]
+    schedule = _schedule(options.get("schedule"))
+    words = [*([schedule] if schedule else []), _share(points, examples, "data points")]
     words.append(_share(units, every, "units"))
     if units < every:
         words.append(f"at most {options['units']:,} a layer")

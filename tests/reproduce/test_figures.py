@@ -452,6 +452,24 @@ def test_what_was_not_solved_is_named(tmp_path, write_set, options, words):
         figures.draw([4], write_set(tmp_path), tmp_path / "out", **options)
 
 
+def test_what_is_asked_for_is_drawn_where_it_is(tmp_path, write_set, write):
+    root = tmp_path / "runs"
+    write_set(root / "autoencoder" / "linear")
+    other = root / "autoencoder" / "other"
+    write(other, "adam_seed0", "adam", 0.01, records={"mine": _MINE}, layers=["dense_3"])
+    write(other, "adam_keras", "adam", 0.01, protocol=_KERAS, records={"mine": _MINE})
+
+    def folders(**options):
+        written = figures.draw(["4"], root, tmp_path / "out", **options)
+        return {path.parent.name for path in written} - {"paper"}
+
+    assert folders() == {"linear", "other"}
+    assert folders(records=["mine"]) == {"other"}
+    assert folders(records=["definition"], layer="dense_5", sgd=[0.1]) == {"linear"}
+    assert folders(variant="keras_3") == {"other"}
+    assert folders(variant="tensorflow_2016") == {"linear", "other"}
+
+
 def test_an_option_that_no_figure_takes_is_refused(tmp_path, write_set):
     with pytest.raises(ResultsError, match="The options layer are taken by 4. Received: figures 6"):
         figures.draw([6], write_set(tmp_path), tmp_path / "out", layer="dense_3")
