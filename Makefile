@@ -1,13 +1,20 @@
-# make test        sets up .venv and runs the tests
-# make reproduce   sets up .venv, trains at quick scale on the shipped digits, draws the figures
+# make test        sets up .venv and runs the tests, several at a time
+# make reproduce   sets up .venv, trains at quick scale on the shipped digits, draws and judges
+# make check       format, lint, types and the quick tests, in a minute
+# make docs        fills the tables of README.md and docs/ from the committed results
+# make site        the pages of docs/ with the API reference, in build/site
 # make test-all    also the slow tests;  make test-gpu    those that need a GPU
 # make clean       removes caches and build products; leaves .venv and runs alone
 
 PYTHON ?= python3
 BIN := .venv/bin
 QUICK := runs/quick
+# How many processes share the tests: one a core.
+JOBS ?= auto
+PYTEST := $(BIN)/python -m pytest -q
+SIDE_BY_SIDE := --numprocesses $(JOBS) --dist worksteal
 
-.PHONY: test test-all test-gpu reproduce clean
+.PHONY: check clean docs reproduce site test test-all test-gpu
 
 .venv/.stamp: setup.cfg setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
@@ -17,16 +24,23 @@ QUICK := runs/quick
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $@
 
+check: .venv/.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(PYTEST) -m quick
+
 test: .venv/.stamp
-	$(BIN)/python -m pytest -q
+	$(PYTEST) $(SIDE_BY_SIDE)
 
 test-all: .venv/.stamp
-	$(BIN)/python -m pytest -q -m ""
+	$(PYTEST) $(SIDE_BY_SIDE) -m "not gpu"
 
 test-gpu: .venv/.stamp
-	$(BIN)/python -m pytest -q -m gpu
+	$(PYTEST) -m gpu
 
 reproduce: .venv/.stamp
+	@date +%s > .venv/.started
 	$(BIN)/python -m reproduce train --task autoencoder --scale quick --data sample --out $(QUICK)/autoencoder
 	$(BIN)/python -m reproduce train --task convnet --scale quick --optimizers rmsprop sgd:0.1 --out $(QUICK)/convnet
 	$(BIN)/python -m reproduce record $(QUICK)/convnet
@@ -35,8 +49,19 @@ reproduce: .venv/.stamp
 	$(BIN)/python -m reproduce solve $(QUICK)/convnet --domains free --checkpoints 10 --records figures --scopes conv2d_1 conv2d_2
 	$(BIN)/python -m reproduce explore $(QUICK)
 	$(BIN)/python -m reproduce figures --runs $(QUICK) --out $(QUICK)/figures
-	$(BIN)/python -m reproduce
+	@echo
+	@$(BIN)/python -m reproduce
+	@echo "The quick runs are in $(QUICK), their figures in $(QUICK)/figures;" \
+	  "make reproduce took $$(( $$(date +%s) - $$(cat .venv/.started) )) s."
+
+docs: .venv/.stamp
+	$(BIN)/python -m reproduce.pages
+
+site: docs
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/mkdocs build --quiet
+	@echo "build/site/index.html"
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

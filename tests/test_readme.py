@@ -1,43 +1,61 @@
-"""The README's Python runs as it stands there."""
+"""The Python of README.md and docs/tour.md runs as it stands there."""
 
 import pathlib
 import re
 
 import pytest
 
-_README = pathlib.Path(__file__).resolve().parent.parent / "README.md"
+_REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
+_README, _TOUR = "README.md", "docs/tour.md"
+_LARGEST = 8000  # bytes of the README: it is a door, not the house
 
 
-def _run_block(number, directory, monkeypatch):
+def _run_block(page, number, directory, monkeypatch):
     """Runs a block in an empty directory; returns the names that it leaves."""
-    blocks = re.findall(r"```python\n(.*?)```", _README.read_text(), re.DOTALL)
+    text = (_REPOSITORY / page).read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(directory)
     names = {}
-    exec(compile(blocks[number], "README.md", "exec"), names)
+    exec(compile(blocks[number], page, "exec"), names)
     return names
 
 
-@pytest.mark.parametrize(
-    "number, directory, scope, rows",
-    [(0, "runs/mine", ("dense_3", 7), 5), (1, "runs/convnet", "conv2d_2:7", 2)],
-)
-def test_regret_of_the_readme(number, directory, scope, rows, tmp_path, monkeypatch):
-    nta = _run_block(number, tmp_path, monkeypatch)["nta"]
-    assert len(nta.regret(directory, scope)) == rows
+def test_linearize_of_the_readme(tmp_path, monkeypatch):
+    names = _run_block(_README, 0, tmp_path, monkeypatch)
+    assert names["lin"].jacobian("dense_3").shape == (64, 784, 20)
+    assert names["lin"].gradient_tensor("dense_3", neuron=7).shape == (64, 784, 30)
 
 
-def test_exploration_of_the_readme(tmp_path, monkeypatch):
-    names = _run_block(2, tmp_path, monkeypatch)
+def test_run_of_the_readme(tmp_path, monkeypatch):
+    names = _run_block(_README, 1, tmp_path, monkeypatch)
+    nta = names["nta"]
+    assert len(nta.regret("runs/mine", ("dense_3", 7))) == 5
+    assert len(nta.exploration.minimum_hamming(names["run"])) == 5
+    assert len(nta.exploration.log_volume("runs/mine")) == 180
+
+
+def test_model_fit_of_the_readme(tmp_path, monkeypatch):
+    names = _run_block(_README, 2, tmp_path, monkeypatch)
+    assert names["rounds"].run.epochs == 3
+    assert len(names["nta"].regret(names["rounds"].run, "conv")) == 3
+
+
+def test_regret_of_the_tour(tmp_path, monkeypatch):
+    nta = _run_block(_TOUR, 0, tmp_path, monkeypatch)["nta"]
+    assert len(nta.regret("runs/convnet", "conv2d_2:7")) == 2
+
+
+def test_exploration_of_the_tour(tmp_path, monkeypatch):
+    names = _run_block(_TOUR, 1, tmp_path, monkeypatch)
     measures = names["nta"].exploration
     assert len(measures.switches(names["run"])) == len(names["digits"])
     assert len(measures.units("runs/explorer")) == len(measures.log_volume(names["run"])) == 180
 
 
-def test_model_fit_of_the_readme(tmp_path, monkeypatch):
-    names = _run_block(3, tmp_path, monkeypatch)
-    assert names["rounds"].run.epochs == 3
-    assert len(names["nta"].regret(names["rounds"].run, "conv")) == 3
+@pytest.mark.parametrize("page, blocks", [(_README, 3), (_TOUR, 2)])
+def test_pages_have_no_other_python(page, blocks):
+    assert (_REPOSITORY / page).read_text().count("```python") == blocks
 
 
-def test_readme_has_no_other_python():
-    assert _README.read_text().count("```python") == 4
+def test_the_readme_is_short():
+    assert len((_REPOSITORY / _README).read_bytes()) <= _LARGEST

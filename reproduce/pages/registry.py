@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from reproduce import optimizers, paths
+from reproduce import claims, optimizers, paths
 from reproduce.optimizers import Optimizer
 from reproduce.results import load, runs, words
 
@@ -47,6 +47,11 @@ class Results:
     def exploration(self) -> dict[str, pd.DataFrame]:
         """Frames of `load.read_exploration`."""
         return load.read_exploration(self.runs)
+
+    @cached_property
+    def claims(self) -> pd.DataFrame:
+        """Frame of `claims.compare`."""
+        return claims.compare(self.root)
 
 
 TABLES: dict[str, Callable[[Results], str]] = {}

@@ -6,8 +6,10 @@ from reproduce.pages import (  # noqa: F401 - importing registers their tables
     autoencoder,
     blocks,
     certificates,
+    claims,
     convnet,
     exploration,
+    figures,
     readings,
     speed,
 )
