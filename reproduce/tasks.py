@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -71,7 +72,7 @@ class Task:
 
     def model(self, protocol: nta.Protocol, examples: np.ndarray, seed: int) -> keras.Model:
         """The task's network, for examples of that shape, with weights of that seed."""
-        options = {
+        options: dict[str, Any] = {
             "seed": seed,
             "use_bias": protocol.use_bias,
             "kernel_initializer": protocol.kernel_initializer,
@@ -112,7 +113,7 @@ _AUTOENCODER = {
 }
 
 _CONVOLUTIONS = ("conv2d_1", "conv2d_2", "conv2d_3")
-_MIXED = {"dtype_policy": "mixed_bfloat16"}
+_MIXED: dict[str, Any] = {"dtype_policy": "mixed_bfloat16"}
 _QUICK_PROTOCOLS = (
     nta.Protocol.preset("figures", **_MIXED),
     # One G an example takes 4 MB in conv2d_2: a few examples of a few rounds must do.
@@ -126,9 +127,14 @@ _LOSSLESS = 5085  # images of CIFAR-10 of which the originals were recovered
 
 # Appendix A6: 1% of the training set and at most 10,000 units a layer. Of a smaller training
 # set 1% would be too few points to see anything by.
-_FEW_POINTS = {"points": 64, "units": 10_000}
-_CIFAR10 = {"data": "cifar10", "epochs": 100, "weights": "4 an epoch", "neurons": 50}
-_ALIKE = {"layers": _CONVOLUTIONS, "protocols": _CONVNET_PROTOCOLS}
+_FEW_POINTS: dict[str, Any] = {"points": 64, "units": 10_000}
+_CIFAR10: dict[str, Any] = {
+    "data": "cifar10",
+    "epochs": 100,
+    "weights": "4 an epoch",
+    "neurons": 50,
+}
+_ALIKE: dict[str, Any] = {"layers": _CONVOLUTIONS, "protocols": _CONVNET_PROTOCOLS}
 
 _CONVNET = {
     "quick": Scale(
@@ -222,8 +228,9 @@ def recorders(
         if protocol.name in names
     ]
     if ACTIVATIONS in names:
-        limits = {"points": scale.points, "units": scale.units}
-        chosen.append(nta.ActivationRounds(x, **limits, name=ACTIVATIONS))
+        chosen.append(
+            nta.ActivationRounds(x, points=scale.points, units=scale.units, name=ACTIVATIONS)
+        )
     return chosen
 
 

@@ -16,23 +16,12 @@ _MODULES = sorted(
 _SCRIPTS = {"nta_tf/sample/make_sample.py", "reproduce/__main__.py"}
 # Modules (or folders) without hints as yet. This list only ever becomes shorter.
 _WITHOUT = [
-    "nta_tf/callbacks.py",
-    "nta_tf/exploration/rectifiers.py",
-    "nta_tf/exploration/unit_names.py",
     "nta_tf/grams.py",
     "nta_tf/growth.py",
-    "nta_tf/linearization",
+    "nta_tf/linearization/rules",
     "nta_tf/losses.py",
     "nta_tf/provenance.py",
-    "nta_tf/recorders",
-    "nta_tf/regret.py",
-    "nta_tf/replaying.py",
-    "nta_tf/schedules.py",
     "nta_tf/solvers",
-    "nta_tf/taylor_problems",
-    "nta_tf/trace.py",
-    "nta_tf/training.py",
-    "reproduce/figures",
 ]
 
 

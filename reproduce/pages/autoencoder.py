@@ -28,7 +28,8 @@ _RECORDS = {
 @registered("autoencoder_losses")
 def losses(results: Results) -> str:
     """Training loss of the last epoch, mean and range over seeds."""
-    names, rows = [], []
+    names: list[str] = []
+    rows = []
     for text, experiment, variant in _SETTINGS:
         trained = only(results.losses, task="autoencoder", experiment=experiment)
         final = trained[trained["epoch"] == paper.EPOCHS]
@@ -60,8 +61,9 @@ def other_settings(results: Results) -> str:
     """The same under the `figures` protocol where the network or the optimizers differ."""
     rows = []
     for text, experiment, variant in _SETTINGS:
-        asked = {"task": "autoencoder", "experiment": experiment, "record": "figures"}
-        asked |= {"ball": False, "scope": _LAYER, "comparator": "static", "seed": 0}
+        asked: dict[str, object] = {"task": "autoencoder", "experiment": experiment}
+        asked |= {"record": "figures", "ball": False, "scope": _LAYER}
+        asked |= {"comparator": "static", "seed": 0}
         for name, curve in by_optimizer(only(results.regret, **asked), variant):
             if variant == TENSORFLOW_2016 or "Keras" in name:
                 rows.append([text, _plain(name), *_along(curve)])
@@ -71,8 +73,8 @@ def other_settings(results: Results) -> str:
 @registered("autoencoder_seeds")
 def seeds(results: Results) -> str:
     """The same over seeds."""
-    asked = {"task": "autoencoder", "experiment": "linear", "record": "figures"}
-    asked |= {"ball": False, "scope": _LAYER, "comparator": "static"}
+    asked: dict[str, object] = {"task": "autoencoder", "experiment": "linear"}
+    asked |= {"record": "figures", "ball": False, "scope": _LAYER, "comparator": "static"}
     rows = []
     for name, curves in by_optimizer(only(results.regret, **asked), TENSORFLOW_2016):
         cells = [

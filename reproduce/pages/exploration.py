@@ -62,10 +62,10 @@ def _totals(results: Results, task: str, experiment: str) -> str:
 
 
 def _total(row: pd.Series, measure: str) -> str:
-    values = row[["mean", "low", "high"]].to_numpy(float)
+    mean, low, high = row[["mean", "low", "high"]].to_numpy(float)
     if measure == "switches":
-        return interval(*(100 * values), digits=2) + " %"
-    return interval(*values, digits=2 if measure == "minimum_hamming" else 0)
+        return interval(100 * mean, 100 * low, 100 * high) + " %"
+    return interval(mean, low, high, 2 if measure == "minimum_hamming" else 0)
 
 
 def _label(optimizer: optimizers.Optimizer, task: str) -> str:

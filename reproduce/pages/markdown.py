@@ -26,7 +26,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     | --- | --- |
     | Adam | 0.5 |
     """
-    lines = [header, ["---"] * len(header)]
+    lines: list[Sequence[object]] = [header, ["---"] * len(header)]
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"A row must have {len(header)} cells. Received: {list(row)}")
