@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from reproduce import paths
+from reproduce import claims, paths
+from reproduce.claims import registry as registered
 from reproduce.figures import registry as figures
 from reproduce.pages import registry as pages
 from reproduce.results.runs import find_runs
@@ -92,3 +93,11 @@ def test_table(monkeypatch):
     table = names["trainings"](pages.Results())
     runs = find_runs(paths.traces())
     assert f"| {runs['task'][0]}/{runs['experiment'][0]} |" in table
+
+
+def test_claim(monkeypatch):
+    monkeypatch.setattr(registered, "_CLAIMS", [])
+    _run("A claim")
+    table = claims.compare(paths.traces() / "autoencoder" / "sigmoid")
+    assert table["claim"].tolist() == [99]
+    assert table["value"][0] < 0.04 and table["verdict"][0] == "reproduced"

@@ -1,5 +1,7 @@
 """Claim 17: the network of more than 100 layers that fails to learn (2.3)."""
 
+from typing import Any
+
 from reproduce import optimizers
 from reproduce.claims.case import Case
 from reproduce.claims.evidence import Judgement, Unit, judge, over_seeds, together
@@ -57,7 +59,7 @@ def _optimum_share(case: Case, optimizer: Optimizer, scope: str) -> Judgement:
     shares = (last["taylor_optimum"] / last["cumulative_loss"]).groupby(last["seed"]).mean()
     spread = share_spread(1 - float(shares.mean()))
     quantity = "Taylor optimum / cumulative loss"
-    where = {"optimizer": optimizer, "scope": scope}
+    where: dict[str, Any] = {"optimizer": optimizer, "scope": scope}
     return judge(
         over_seeds(quantity, shares.to_dict(), Unit.SHARE, spread, **where), FAILS_TO_LEARN
     )

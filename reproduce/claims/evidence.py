@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
 import numpy as np
 
@@ -141,7 +142,7 @@ def over_seeds(
     by_seed: Mapping[int, float],
     unit: Unit,
     assumed: float,
-    **where: object,
+    **where: Any,
 ) -> Measurement:
     """A number with its interval over seeds, or that of an assumed spread.
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -153,7 +154,7 @@ def _times(
     margin: Margin,
 ) -> Judgement:
     """How many times as much one optimizer explores as another, seed by seed."""
-    where = {"optimizer": more, "against": less, "scope": measure}
+    where: dict[str, Any] = {"optimizer": more, "against": less, "scope": measure}
     nothing = Measurement("exploration", math.nan, unit=Unit.FACTOR, **where)
     unfit = _unfit(case, (more, less), nothing)
     if unfit:
@@ -203,7 +204,7 @@ def _of_sorted_volumes(
 ) -> Judgement:
     """Judges the sorted log-volumes of Adam and RMSProp, of the seeds that both have."""
     adam, rmsprop = case.named("adam"), case.named("rmsprop")
-    where = {"optimizer": adam, "against": rmsprop}
+    where: dict[str, Any] = {"optimizer": adam, "against": rmsprop}
     nothing = Measurement("log-volumes", math.nan, unit=Unit.LOG_VOLUME, **where)
     unfit = _unfit(case, (adam, rmsprop), nothing)
     if unfit:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ def unusable(
     Returns:
         A `Judgement` or None.
     """
-    where = {"optimizer": optimizer, "scope": name or str(scope)}
+    where: dict[str, Any] = {"optimizer": optimizer, "scope": name or str(scope)}
     nothing = Measurement(REGRET_SHARE, np.nan, **where)
     if optimizer and case.diverged(optimizer):  # the regret of its last rounds means nothing
         return Judgement(Verdict.INCONCLUSIVE, Reason.DIVERGED, nothing)
@@ -94,7 +95,7 @@ def unusable(
     return None
 
 
-def regret_share(runs: Sequence[RunGrowth], **where: object) -> Measurement:
+def regret_share(runs: Sequence[RunGrowth], **where: Any) -> Measurement:
     """Regret as a share of the cumulative loss, at the last checkpoint of each seed.
 
     Args:
@@ -112,7 +113,7 @@ def regret_share(runs: Sequence[RunGrowth], **where: object) -> Measurement:
     return over_seeds(REGRET_SHARE, by_seed, Unit.SHARE, spread, **where)
 
 
-def exponent_over_seeds(fitted: Sequence[RunGrowth], **where: object) -> Measurement:
+def exponent_over_seeds(fitted: Sequence[RunGrowth], **where: Any) -> Measurement:
     """An exponent with its interval: over seeds, or that of the fits where those are too few.
 
     Args:

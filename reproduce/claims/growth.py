@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -296,7 +297,7 @@ def _at_scale(case: Case, parts: list[Judgement], margin: Margin) -> Judgement:
     )
 
 
-def counted(quantity: str, verdicts: list[Verdict], **where: object) -> Measurement:
+def counted(quantity: str, verdicts: list[Verdict], **where: Any) -> Measurement:
     """The share of members for which a claim holds, of those that it applies to.
 
     Args:
@@ -336,7 +337,7 @@ def _variations(case: Case, optimizer: Optimizer, layer: str) -> dict[int, float
 def _compared(
     factors: dict[int, float], sgd: Optimizer, optimizer: Optimizer, layer: str
 ) -> Judgement:
-    where = {"optimizer": sgd, "against": optimizer, "scope": layer}
+    where: dict[str, Any] = {"optimizer": sgd, "against": optimizer, "scope": layer}
     if not factors:
         nothing = Measurement("variation of regret", math.nan, unit=Unit.FACTOR, **where)
         return Judgement(Verdict.INCONCLUSIVE, Reason.ENDED, nothing)

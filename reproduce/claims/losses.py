@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -52,7 +53,9 @@ _LAYERS_AND_NEURONS = Needs(paper.TASKS, "regret of layers and neurons", scales=
 def lower_losses(case: Case) -> Judgement:
     """Claim 5, cumulative losses in the layer of Figure 4(c), at the last common round."""
     spread = LOSS_SPREAD.get(case.task, LOSS_SPREAD_ELSEWHERE)
-    return _against_sgd(case, lambda *pair: _factor(case, "cumulative_loss", *pair, MORE, spread))
+    return _against_sgd(
+        case, lambda sgd, one: _factor(case, "cumulative_loss", sgd, one, MORE, spread)
+    )
 
 
 @claim(
@@ -78,7 +81,9 @@ def smaller_gaps(case: Case) -> Judgement:
 )
 def larger_regret_of_sgd(case: Case) -> Judgement:
     """Claim 13, at the last common round."""
-    return _against_sgd(case, lambda *pair: _factor(case, "regret", *pair, MORE, REGRET_SPREAD))
+    return _against_sgd(
+        case, lambda sgd, one: _factor(case, "regret", sgd, one, MORE, REGRET_SPREAD)
+    )
 
 
 @claim(
@@ -137,7 +142,7 @@ def _factor(
 ) -> Judgement:
     """How many times as large SGD's number is as an adaptive optimizer's, seed by seed."""
     layer = paper.FIGURE_4_LAYER[case.task]
-    where = {"optimizer": sgd, "against": optimizer, "scope": layer}
+    where: dict[str, Any] = {"optimizer": sgd, "against": optimizer, "scope": layer}
     quantity = column.replace("_", " ")
     larger, smaller = (_at_last(case, one, column) for one in (sgd, optimizer))
     factors = {seed: larger[seed] / smaller[seed] for seed in larger.keys() & smaller.keys()}
@@ -155,7 +160,7 @@ def _smaller_gap(case: Case, sgd: Optimizer, optimizer: Optimizer) -> Judgement:
         gap = over_seeds(REGRET_SHARE, by_seed, Unit.SHARE, spread, optimizer=one, scope=layer)
         if gap.value < -SIGN:
             return Judgement(Verdict.INCONCLUSIVE, Reason.NO_GAP, gap)
-    where = {"optimizer": sgd, "against": optimizer, "scope": layer}
+    where: dict[str, Any] = {"optimizer": sgd, "against": optimizer, "scope": layer}
     differences = paired(*shares)
     largest = max(abs(value) for by_seed in shares for value in by_seed.values())
     gap = over_seeds(
@@ -190,7 +195,7 @@ def _revealed(case: Case, optimizer: Optimizer | None, layer: str) -> Judgement:
     if unfit:
         return unfit
     window = case.window(optimizer, layer)
-    where = {"optimizer": optimizer, "scope": layer}
+    where: dict[str, Any] = {"optimizer": optimizer, "scope": layer}
     quantity = "Taylor optimum a round, first half over second"
     halves = {int(seed): _halves(table) for seed, table in window.groupby("seed")}
     nothing = Measurement(quantity, math.nan, unit=Unit.FACTOR, **where)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,7 +135,8 @@ def average_growth(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
         than three seeds its interval comes from drawing the neurons of a network again, and says
         how much the choice of neurons matters.
     """
-    neurons, where = case.neurons(layer), {"optimizer": optimizer, "scope": f"neurons of {layer}"}
+    neurons = case.neurons(layer)
+    where: dict[str, Any] = {"optimizer": optimizer, "scope": f"neurons of {layer}"}
     rows = case.window(optimizer, neurons)
     share = regret_share(case.growths(optimizer, neurons), **where)
     fits = {int(seed): _average_exponent(table) for seed, table in rows.groupby("seed")}
@@ -164,7 +166,7 @@ def individual_growth(case: Case, optimizer: Optimizer, layer: str) -> Judgement
         A `Judgement` whose number is the share of neurons for which it does.
     """
     verdicts = [growth(case, optimizer, scope).verdict for scope in case.neurons(layer)]
-    where = {"optimizer": optimizer, "scope": f"neurons of {layer}"}
+    where: dict[str, Any] = {"optimizer": optimizer, "scope": f"neurons of {layer}"}
     share = counted("neurons like sqrt(N)", verdicts, seeds=case.seeds, **where)
     return Judgement(most_of(verdicts), Reason.COUNTED, share, Margin(low=MOST))
 
@@ -182,7 +184,8 @@ def bounded_loss(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
         checkpoint, and at all checkpoints it is positive and no larger than the loss for the
         average and for most of the neurons.
     """
-    neurons, where = case.neurons(layer), {"optimizer": optimizer, "scope": f"neurons of {layer}"}
+    neurons = case.neurons(layer)
+    where: dict[str, Any] = {"optimizer": optimizer, "scope": f"neurons of {layer}"}
     rows = case.window(optimizer, neurons)
     gap = judge(regret_share(case.growths(optimizer, neurons), **where), VISIBLE)
     share = rows["regret"] / rows["cumulative_loss"]

@@ -1,6 +1,7 @@
 """What judging needs of the regret of each run in each scope, gathered in one pass."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -93,7 +94,7 @@ def growths(
     return every
 
 
-def _of(row: tuple) -> RunGrowth:
+def _of(row: Any) -> RunGrowth:
     there = np.isfinite(row.checkpoints)
     return RunGrowth(
         seed=int(row.seed),

@@ -49,7 +49,7 @@ class Signs:
     p: float
 
 
-def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
     """Student's t-interval of a mean.
 
     Args:
@@ -90,7 +90,7 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int,
     return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}
 
 
-def equivalence(values: Sequence[float], low: float, high: float) -> float:
+def equivalence(values: Sequence[float] | np.ndarray, low: float, high: float) -> float:
     """Two one-sided tests that a mean lies between two limits.
 
     Args:

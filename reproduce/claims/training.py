@@ -1,6 +1,7 @@
 """Claims 9, 10, 14: training losses and accuracies (Figure 6, 2.4, 3.3)."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -211,7 +212,7 @@ def _times(
     if not factors:
         return Judgement(Verdict.NOT_MEASURED, Reason.MISSING)
     spread = LOSS_SPREAD.get(case.task, LOSS_SPREAD_ELSEWHERE)
-    where = {"optimizer": higher, "against": lower}
+    where: dict[str, Any] = {"optimizer": higher, "against": lower}
     return judge(over_seeds(_FINAL_LOSS, factors, Unit.FACTOR, spread, **where), margin)
 
 
@@ -244,7 +245,7 @@ def _noisier(case: Case, sgd: Optimizer, optimizer: Optimizer) -> Judgement:
         for seed in both[0].keys() & both[1].keys()
         if both[0][seed] > 0 and both[1][seed] > 0
     }
-    where = {"optimizer": sgd, "against": optimizer}
+    where: dict[str, Any] = {"optimizer": sgd, "against": optimizer}
     quantity = "noise of the last losses"
     if not factors:
         nothing = Measurement(quantity, math.nan, unit=Unit.FACTOR, **where)
@@ -262,6 +263,6 @@ def _same(case: Case, column: str, margin: Margin, unit: Unit, assumed: float) -
             parts.append(unfit)
             continue
         apart = paired(*(final(case.losses, one, column) for one in (first, second)))
-        where = {"optimizer": first, "against": second}
+        where: dict[str, Any] = {"optimizer": first, "against": second}
         parts.append(judge(over_seeds(quantity, apart, unit, assumed, **where), margin))
     return together(parts)

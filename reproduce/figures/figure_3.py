@@ -15,6 +15,7 @@ from reproduce.figures.options import Options
 from reproduce.figures.sheets import Sheet
 from reproduce.optimizers import TENSORFLOW_2016, Optimizer
 from reproduce.results import select, words
+from reproduce.results.curves import Curve
 from reproduce.results.neuron_curves import NeuronCurves, neuron_curves
 from reproduce.results.runs import NoResults
 from reproduce.results.select import Reading
@@ -177,7 +178,7 @@ def _regret_panel(axes: Axes, shown: Mapping[str, NeuronCurves]) -> bool:
 def _loss_panel(axes: Axes, curves: NeuronCurves) -> bool:
     """The losses as the paper has them: network, neurons, their optimum, and regret."""
     one = _apart(curves) < _VISIBLE
-    lines = {
+    lines: dict[str, tuple[Curve, str, dict]] = {
         "network loss": (curves.network, style.BLACK, _NETWORK_LINE),
         "network, neuron loss" if one else "neuron loss": (curves.loss, style.GREY, _LOSS_LINE),
         "Taylor optimal": (curves.optimum, style.BLACK, panels.OPTIMUM_LINE),
