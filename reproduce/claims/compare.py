@@ -1,6 +1,6 @@
 """Every claim of the paper judged from saved tables: one row a part, experiment and reading."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,11 +24,12 @@ COLUMNS = (
 ).split()
 
 
-def compare(root: str | Path) -> pd.DataFrame:
+def compare(root: str | Path, numbers: Sequence[int] | None = None) -> pd.DataFrame:
     """Judges the paper's claims from the results below a directory.
 
     Args:
         root: Directory of runs, with a `manifest.toml` or without one.
+        numbers: Numbers of the claims that are judged; all by default.
 
     Returns:
         A frame with one row a (claim, part, scale, experiment, variant, reading): what is claimed
@@ -48,7 +49,8 @@ def compare(root: str | Path) -> pd.DataFrame:
     runs = find_runs(root)
     cases = _Cases(runs)
     manifest = manifests.read(root, runs)
-    rows = [row for one in all_claims() for row in _rows(one, manifest, cases)]
+    chosen = [one for one in all_claims() if numbers is None or one.number in numbers]
+    rows = [row for one in chosen for row in _rows(one, manifest, cases)]
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table.assign(p_holm=_adjusted(table))
 

@@ -1,0 +1,90 @@
+"""What a reader sees: one line a claim, a page without long cells, a screen of 80 by 24."""
+
+import pandas as pd
+
+from reproduce import claims, paths
+from reproduce.claims.registry import all_claims
+from reproduce.claims.verdicts import Verdict
+
+
+def test_the_committed_tables_are_those_of_the_committed_results(committed, tmp_path):
+    for path in claims.write(committed, paths.traces(), tmp_path):
+        assert path.read_bytes() == (paths.repository() / "figures" / path.name).read_bytes()
+
+
+def test_no_cell_is_longer_than_200_characters(committed):
+    for line in claims.page(committed).splitlines():
+        cells = line.split(" | ") if line.startswith("|") else [line]
+        assert max(len(cell.strip("| ")) for cell in cells) <= 200
+
+
+def test_the_page_begins_with_one_line_a_claim(committed):
+    lines = claims.page(committed).splitlines()
+    assert lines[2].startswith("| # | claim | figures | definition | number |")
+    titles = list(dict.fromkeys((one.number, one.title) for one in all_claims()))
+    table = lines[4 : 4 + len(titles)]
+    assert [line.split(" | ")[0].strip("| ") for line in table] == [str(n) for n, _ in titles]
+    assert lines[4 + len(titles)] == ""
+
+
+def test_the_summary_fits_a_terminal(committed):
+    lines = claims.summary(committed).splitlines()
+    assert len(lines) <= 23 and max(map(len, lines)) <= 80
+    for one in all_claims():
+        assert any(line.startswith(f"{one.number:>2} {one.title}") for line in lines)
+
+
+def test_the_bound_and_the_rate_have_a_line_each(committed):
+    lines = claims.headline(committed)
+    eleven = lines[lines["claim"] == 11]
+    assert len(eleven) == 2 and len(lines) == 19
+    assert eleven["figures"].iloc[0] == Verdict.NOT_APPLICABLE
+
+
+def test_a_star_says_that_neurons_had_another_domain(committed):
+    lines = claims.headline(committed).drop_duplicates("claim").set_index("claim")
+    assert lines["figures"][1].endswith("*") and not lines["definition"][1].endswith("*")
+    assert not lines["figures"][4].endswith("*")
+    assert "*" in claims.summary(committed).splitlines()[-2]
+
+
+def test_a_claim_without_a_reading_has_the_same_verdict_under_both(committed):
+    lines = claims.headline(committed).set_index("claim")
+    for number in (6, 7, 8, 9, 10, 14):
+        assert lines["figures"][number] == lines["definition"][number]
+
+
+def test_the_line_shows_the_part_that_fails(tmp_path, write_set):
+    root = write_set(tmp_path, (0, 1, 2), adam={"final": 0.02})
+    line = claims.headline(claims.compare(root)).set_index("claim").loc[9]
+    assert line["figures"] == Verdict.NOT_REPRODUCED
+    assert line["subject"] == "RMSProp against Adam" and line["value"] < 1
+
+
+def test_counts_of_verdicts_add_up_to_the_lines(committed):
+    for reading in ("figures", "definition"):
+        counts = claims.headline_counts(committed, reading)
+        assert sum(counts.values()) == len(claims.headline(committed))
+    assert claims.headline_counts(committed)[Verdict.NOT_MEASURED] >= 1
+
+
+def test_the_overview_is_the_table_of_verdicts(committed):
+    shown = claims.overview(committed)
+    assert shown.columns.tolist() == ["#", "claim", "figures", "definition", "number"]
+    text = claims.verdict_table(committed)
+    assert all(str(number) in text for number in shown["number"])
+
+
+def test_tables_are_written_as_csv_and_as_a_page(committed, tmp_path):
+    written = claims.write(committed, paths.traces(), tmp_path / "out")
+    names = [path.name for path in written]
+    assert names == ["claims.csv", "claims.md", "exploration.csv", "exploration.md"]
+    table = pd.read_csv(written[0])
+    assert table.columns.tolist() == committed.columns.tolist()
+    assert table["verdict"].tolist() == committed["verdict"].tolist()
+
+
+def test_a_set_without_exploration_writes_no_table_of_it(tmp_path, write_set):
+    root = write_set(tmp_path / "runs")
+    written = claims.write(claims.compare(root), root, tmp_path / "out")
+    assert [path.name for path in written] == ["claims.csv", "claims.md"]

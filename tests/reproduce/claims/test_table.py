@@ -1,0 +1,144 @@
+"""One row a part, experiment and reading; every claim is there; readings and domains are said."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reproduce import claims, paths
+from reproduce.claims.compare import COLUMNS
+from reproduce.claims.evidence import Reason
+from reproduce.claims.registry import all_claims
+from reproduce.claims.report import _REASONS
+from reproduce.claims.verdicts import Verdict
+from reproduce.results import manifest, runs
+
+_SEEDS = (0, 1, 2)
+
+
+def test_every_claim_is_listed_once_or_more_in_order(tmp_path, write_set):
+    table = claims.compare(write_set(tmp_path))
+    assert table.columns.tolist() == list(COLUMNS)
+    assert table["claim"].is_monotonic_increasing
+    assert set(table["claim"]) == {one.number for one in all_claims()} == set(range(1, 19))
+    waiting = table[table["verdict"] == Verdict.NOT_MEASURED]
+    alone = set(waiting["claim"]) - set(table["claim"][table["verdict"] != Verdict.NOT_MEASURED])
+    assert alone == {1, 2, 3, 6, 7, 8, 10, 12, 13, 14, 15, 17}
+    assert waiting["reason"].str.startswith("needs").all()
+
+
+def test_a_claim_says_what_where_and_which_number_decides():
+    for one in all_claims():
+        assert one.statement and one.place and one.primary and one.needs.words and one.title
+        assert len(one.title) <= 30 and len(one.statement) <= 200
+        assert one.judge.__doc__
+    names = [(one.number, one.part) for one in all_claims()]
+    assert len(names) == len(set(names))
+
+
+def test_every_claim_has_its_experiments_in_the_manifest():
+    everything = runs.find_runs(paths.traces())
+    named = manifest.read(paths.traces(), everything).claims
+    assert set(named) == {one.number for one in all_claims()}
+
+
+def test_every_reason_has_words():
+    assert set(_REASONS) == set(Reason)
+
+
+def test_rows_are_unique_and_their_reading_is_in_columns(committed):
+    key = "claim part scale task experiment variant record ball comparator".split()
+    assert not committed.duplicated(key).any()
+    on_regret = committed[committed["record"] != ""]
+    assert set(on_regret["ball"]) == {True, False} and set(on_regret["comparator"]) == {"static"}
+    assert (committed.loc[committed["record"] == "", "ball"] == "").all()
+
+
+def test_numbers_are_typed_and_seeds_are_counted(committed):
+    judged = committed[committed["value"].notna()]
+    for column in ("value", "low", "high", "margin_low", "margin_high"):
+        assert pd.api.types.is_numeric_dtype(pd.to_numeric(judged[column]))
+    assert (judged["seeds"] >= 1).all()
+    alone = judged[(judged["seeds"] == 1) & (judged["quantity"] != "")]
+    assert alone["reason"].str.contains("one seed").all()
+    assert judged["p"][judged["interval"] != "seeds"].isna().all()
+    assert (judged["p_holm"] >= judged["p"] - 1e-12)[judged["p"].notna()].all()
+
+
+def test_a_verdict_lies_where_its_interval_lies(committed):
+    simple = committed[committed["reason"].str.startswith("the interval lies")]
+    assert len(simple) > 20
+    low, high = (pd.to_numeric(simple[name]) for name in ("low", "high"))
+    inside = (low >= simple["margin_low"]) & (high <= simple["margin_high"])
+    assert (inside == (simple["verdict"] == Verdict.REPRODUCED)).all()
+
+
+def test_neurons_of_the_figures_reading_were_solved_in_the_ball_and_say_so(committed):
+    neurons = committed[(committed["claim"] == 1) & (committed["record"] == "figures")]
+    assert (neurons["ball"] == True).all() and not neurons["own_domain"].any()  # noqa: E712
+    layers = committed[(committed["claim"] == 3) & (committed["record"] == "figures")]
+    assert (layers["ball"] == False).all() and layers["own_domain"].all()  # noqa: E712
+
+
+def test_the_digits_say_how_many_there_were(committed):
+    rows = committed[committed["claim"] == 12]
+    assert rows["data"].str.contains("MNIST, 5,085 of 60,000 digits|5,085").all()
+    assert rows["reason"].str.contains("on 5,085 examples only").all()
+
+
+def test_the_dead_network_is_not_judged(committed):
+    dead = committed[committed["details"].str.contains("SGD lr=1.0 .*learns nothing")]
+    assert {6, 7} <= set(dead["claim"])
+    assert not committed["subject"][committed["task"] == "convnet"].str.contains("lr=1.0").any()
+
+
+def test_two_tasks_in_one_directory_are_both_judged(tmp_path, write_set, write_convnet_set, rows):
+    write_convnet_set(tmp_path / "convnet")
+    write_set(tmp_path / "autoencoder")
+    assert len(rows(tmp_path, 3, "layer 2")) == len(rows(tmp_path, 4, "layer 3")) == 2
+    assert set(rows(tmp_path, 11, "rate", scale="layer")["task"]) == {"convnet", "autoencoder"}
+
+
+def test_digits_are_judged_as_claim_12_never_as_cifar10(tmp_path, write_convnet_set, mnist):
+    table = claims.compare(write_convnet_set(tmp_path, data=mnist))
+    measured = set(table[table["verdict"] != Verdict.NOT_MEASURED]["claim"])
+    assert measured == {11, 12, 16, 18}
+
+
+def test_each_protocol_is_judged_in_its_own_domain(tmp_path, write_set, rows):
+    root = write_set(tmp_path)
+    for path in root.glob("*/results/[re]*.csv"):
+        table = pd.read_csv(path)
+        pd.concat([table, table.assign(radius=2.5)]).to_csv(path, index=False)
+    for record, ball in (("figures", False), ("definition", True)):
+        assert rows(root, 4, "layer 3", record)["ball"].tolist() == [ball]
+
+
+def test_another_comparator_has_rows_of_its_own(tmp_path, write_set, rows):
+    root = write_set(tmp_path)
+    for path in root.glob("*/results/[re]*.csv"):
+        table = pd.read_csv(path)
+        dynamic = table.assign(comparator="each_round")
+        pd.concat([table, dynamic]).to_csv(path, index=False)
+    table = rows(root, 4, "layer 3", "figures")
+    assert table["comparator"].tolist() == ["static", "each_round"]
+    bound = rows(root, 11, "bound", "definition", scale="layer").set_index("comparator")["verdict"]
+    assert bound["each_round"] == Verdict.NOT_APPLICABLE != bound["static"]
+
+
+def test_holm_counts_the_claims_of_one_reading(tmp_path, write_set):
+    table = claims.compare(write_set(tmp_path, seeds=_SEEDS))
+    for _, family in table.groupby(["record", "headline"]):
+        p = family["p"].dropna()
+        if len(p):
+            smallest = p.idxmin()
+            expected = min(1.0, p.min() * len(p))
+            assert family["p_holm"][smallest] == pytest.approx(expected)
+    assert np.isfinite(table["p"]).sum() >= 4
+
+
+def test_judging_needs_no_tensorflow():
+    code = "import sys, reproduce.claims; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
