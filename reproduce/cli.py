@@ -48,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m reproduce",
         description="Figures and claims of 'Neural Taylor Approximations' (ICML 2017). "
-        "Without a command: draws the figures and judges the claims from saved results.",
+        "Without a command: draws the paper's figures, judges its claims and writes a report, "
+        "from saved results. `figures` also draws other readings, optimizers and layers.",
     )
     parser.add_argument(
         "--verbose", action="store_true", help="let TensorFlow say what it finds at start-up"

@@ -173,11 +173,11 @@ def _compare_against(options: argparse.Namespace) -> None:
 
 
 def everything(options: argparse.Namespace) -> None:
-    """Without a stage: figures, claims, the report, and a summary that fits on a screen."""
+    """Without a stage: the paper's figures, claims, report, and a summary that fits a screen."""
     from reproduce import report as page
 
     start = time.perf_counter()
-    _draw(options)
+    _draw(options, variants=False)
     table, _ = _judge(options)
     out = _out(options)
     written = page.write(options.runs, out, out / "report.html", table)
@@ -206,12 +206,13 @@ def study(options: argparse.Namespace) -> None:
     _next("report --runs", options.out)
 
 
-def _draw(options: argparse.Namespace) -> list[Path]:
+def _draw(options: argparse.Namespace, variants: bool = True) -> list[Path]:
     from reproduce.figures import registry
 
     asked = ("records", "layer", "sgd", "ball", "variant", "comparator")
     chosen = {name: getattr(options, name) for name in asked if getattr(options, name) is not None}
-    return registry.draw(options.numbers or registry.ALL, options.runs, _out(options), **chosen)
+    numbers = options.numbers or registry.ALL
+    return registry.draw(numbers, options.runs, _out(options), variants, **chosen)
 
 
 def _judge(options: argparse.Namespace) -> tuple[pd.DataFrame, list[Path]]:

@@ -67,6 +67,7 @@ def draw(
         numbers: Numbers of the figures, such as `["4", "A4"]`.
         root: Directory of results.
         out: Directory to write to.
+        variants: Whether those of each task and experiment are drawn as well.
         **options: Fields of `Options`, instead of the manifest's.
 
     Returns:
