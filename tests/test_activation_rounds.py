@@ -204,7 +204,7 @@ class TestRectifiers:
             keras.ops.relu,
             keras.ops.relu6,
         ],
-        ids=lambda rectifier: getattr(rectifier, "name", str(rectifier)),
+        ids=lambda rectifier: getattr(rectifier, "name", getattr(rectifier, "__name__", "")),
     )
     def test_layers_of_their_own(self, rectifier):
         inputs = keras.Input((4,))

@@ -55,7 +55,11 @@ def register(figure: Figure) -> None:
 
 
 def draw(
-    numbers: Iterable[str | int], root: str | Path, out: str | Path, **options: Any
+    numbers: Iterable[str | int],
+    root: str | Path,
+    out: str | Path,
+    variants: bool = True,
+    **options: Any,
 ) -> list[Path]:
     """Draws figures: the paper's in `paper`, their variants by task and experiment.
 
@@ -82,6 +86,8 @@ def draw(
     drawn: dict[str, list[Path]] = {number: [] for number in chosen}
     missing: dict[str, NoResults] = {}
     for job in _jobs(chosen, Path(root), asked):
+        if not variants and job.folder != PAPER:
+            continue
         try:
             for name, sheet in job.sheets():
                 pdf = job.folder == PAPER
