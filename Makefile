@@ -12,7 +12,8 @@ QUICK := runs/quick
 # How many processes share the tests: one a core.
 JOBS ?= auto
 PYTEST := $(BIN)/python -m pytest -q
-SIDE_BY_SIDE := --numprocesses $(JOBS) --dist worksteal
+# A file stays in one process, since its tests share what they have trained.
+SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile
 
 .PHONY: check clean docs reproduce site test test-all test-gpu
 

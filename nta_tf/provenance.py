@@ -9,10 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nta_tf._types import Config
+
 _PACKAGES = ("nta_tf", "tensorflow", "keras", "numpy", "zarr")
 
 
-def model_config(model):
+def model_config(model: keras.Model) -> list[Config]:
     """What the model is, without the names that Keras counts up in a process."""
     return [
         {
@@ -23,7 +25,7 @@ def model_config(model):
     ]
 
 
-def optimizer_config(optimizer):
+def optimizer_config(optimizer: keras.optimizers.Optimizer) -> Config:
     """What the optimizer is, without its name."""
     return _without_name(keras.optimizers.serialize(optimizer))
 
@@ -33,13 +35,13 @@ def _without_name(serialized):
     return {"class_name": serialized["class_name"], "config": config}
 
 
-def fingerprint(inputs, targets):
+def fingerprint(inputs: np.ndarray, targets: np.ndarray) -> list[str]:
     """SHA-256 of the data, so that a run is never resumed on other data."""
     arrays = [inputs] if targets is inputs else [inputs, targets]
     return [hashlib.sha256(np.ascontiguousarray(array).data).hexdigest() for array in arrays]
 
 
-def circumstances():
+def circumstances() -> Config:
     """Versions and machine: recorded, but free to differ when a run is resumed."""
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:

@@ -19,7 +19,6 @@ _WITHOUT = [
     "nta_tf/grams.py",
     "nta_tf/linearization/rules",
     "nta_tf/losses.py",
-    "nta_tf/provenance.py",
     "nta_tf/solvers",
 ]
 
