@@ -4,10 +4,16 @@ Every choice that a figure depends on and that the paper does not settle is a fi
 with its default, and is written into the config of every run.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Any
 
-from nta_tf import optimizers
+import keras
+
+from nta_tf import comparators, optimizers
 from nta_tf.recorders import TaylorRounds
 
 # Fields that change the training; the others say how it is recorded and solved.
@@ -33,6 +39,8 @@ class Protocol:
         schedule: Which steps are rounds, as `nta.schedules.get` reads it.
         radius: Ball over which V ranges: None for the trajectory's own (Theorem 2's
             bounded diameter), `math.inf` for none, or a number.
+        comparator: With what the loss is compared: `"static"` (one V for all rounds, Theorem 2),
+            `"each_epoch"` or `"each_round"`, as in `nta.regret`.
         bias_in_scope: Whether the biases of a layer are part of its V.
         dtype: Dtype of the recorder's products; sums are float64 in any case.
         examples: How many examples of its minibatch a round takes, where rounds are kept as
@@ -53,6 +61,7 @@ class Protocol:
     reduction: str = "per_example"
     schedule: str = "every step"
     radius: float | None = None
+    comparator: str = "static"
     bias_in_scope: bool = False
     dtype: str = "float32"
     examples: int | None = None
@@ -63,16 +72,17 @@ class Protocol:
     optimizer_variant: str = "tensorflow_2016"
     dtype_policy: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.optimizer_variant not in _VARIANTS:
             raise ValueError(
                 f"The optimizer variant must be one of {_VARIANTS}. "
                 f"Received: {self.optimizer_variant!r}"
             )
+        comparators.check(self.comparator)
         self.recorder()  # checks reduction, schedule and dtype
 
     @classmethod
-    def preset(cls, name, **changes):
+    def preset(cls, name: str, **changes: Any) -> Protocol:
         """A named preset, with some fields changed.
 
         Args:
@@ -100,11 +110,11 @@ class Protocol:
             raise ValueError(f"Protocols are {sorted(PRESETS)}. Received: name={name!r}")
         return dataclasses.replace(PRESETS[name], **changes)
 
-    def training_options(self):
+    def training_options(self) -> dict[str, Any]:
         """The fields that change the training, as a JSON-ready dictionary."""
         return {field: getattr(self, field) for field in _TRAINING}
 
-    def recorder(self, layers=None):
+    def recorder(self, layers: str | Sequence[str] | None = None) -> TaylorRounds:
         """The recorder of this protocol's Taylor rounds.
 
         Args:
@@ -123,7 +133,7 @@ class Protocol:
             examples=self.examples,
         )
 
-    def optimizer(self, name, learning_rate):
+    def optimizer(self, name: str, learning_rate: float) -> keras.optimizers.Optimizer:
         """The paper's optimizer of that name, in this protocol's variant.
 
         Args:
