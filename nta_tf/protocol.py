@@ -4,6 +4,8 @@ Every choice that a figure depends on and that the paper does not settle is a fi
 with its default, and is written into the config of every run.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Sequence
@@ -11,7 +13,7 @@ from typing import Any
 
 import keras
 
-from nta_tf import data, models, optimizers
+from nta_tf import comparators, data, models, optimizers
 from nta_tf._types import Config
 from nta_tf.recorders import TaylorRounds
 
@@ -38,6 +40,8 @@ class Protocol:
         schedule: Which steps are rounds, as `nta.schedules.get` reads it.
         radius: Ball over which V ranges: None for the trajectory's own (Theorem 2's
             bounded diameter), `math.inf` for none, or a number.
+        comparator: With what the loss is compared: `"static"` (one V for all rounds, Theorem 2),
+            `"each_epoch"` or `"each_round"`, as in `nta.regret`.
         bias_in_scope: Whether the biases of a layer are part of its V.
         dtype: Dtype of the recorder's products; sums are float64 in any case.
         examples: How many examples of its minibatch a round takes, where rounds are kept as
@@ -58,6 +62,7 @@ class Protocol:
     reduction: str = "per_example"
     schedule: str = "every step"
     radius: float | None = None
+    comparator: str = "static"
     bias_in_scope: bool = False
     dtype: str = "float32"
     examples: int | None = None
@@ -80,10 +85,11 @@ class Protocol:
                 f"The input scaling must be one of {data.SCALINGS}. "
                 f"Received: {self.input_scaling!r}"
             )
+        comparators.check(self.comparator)
         self.recorder()  # checks reduction, schedule and dtype
 
     @classmethod
-    def preset(cls, name: str, **changes: Any) -> "Protocol":
+    def preset(cls, name: str, **changes: Any) -> Protocol:
         """A named preset, with some fields changed.
 
         Args:
@@ -115,7 +121,7 @@ class Protocol:
         """The fields that change the training, as a JSON-ready dictionary."""
         return {field: getattr(self, field) for field in _TRAINING}
 
-    def recorder(self, layers: Sequence[str] | None = None) -> TaylorRounds:
+    def recorder(self, layers: str | Sequence[str] | None = None) -> TaylorRounds:
         """The recorder of this protocol's Taylor rounds.
 
         Args:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nta_tf import scopes
+from nta_tf import comparators, scopes
 from nta_tf.recorders import taylor_reader
 from nta_tf.trace import Run, as_run
 
@@ -30,12 +30,15 @@ def regret(
     checkpoints: int | None = None,
     solver: Any = "auto",
     tolerance: float = 1e-3,
+    comparator: str = "static",
 ) -> pd.DataFrame:
     """Cumulative loss, Taylor optimum and regret at checkpoint rounds (Theorem 2).
 
     With N recorded rounds, regret(N) is the loss incurred on them minus the minimum over
     one V of their cumulative Taylor loss. It may be negative: the theorem bounds it from
-    above only.
+    above only. With another comparator than `"static"` V may change from round to round, or
+    from epoch to epoch, and minima are summed: what the same columns then hold is dynamic regret,
+    which the theorem does not bound.
 
     Args:
         run_or_directory: A run of `nta.train` with a `nta.TaylorRounds` recorder, or its
@@ -56,18 +59,23 @@ def regret(
         tolerance: Relative gap up to which an optimum counts as found. On a ball, where the last
             digits cost little, the solver aims at much less, since regret is a small difference
             of large numbers. A cross-entropy on a ball that is less than 1e-4 of the
-            cumulative loss counts as found too: it may be zero, and regret is that loss.
+            cumulative loss counts as found too: it may be zero, and regret is that loss. So does
+            a gap of that size, where there is a V for each round or epoch.
+        comparator: `"static"`, one V for all rounds; `"each_epoch"`, a V for the rounds of each
+            epoch; or `"each_round"`, a V for each round alone. All range over the same ball.
 
     Returns:
         A `pandas.DataFrame` with one row a checkpoint round: `round` (N), `epoch`,
         `cumulative_loss`, `taylor_optimum`, `regret`, `regret_over_sqrt_n`, `gap` (bound on
         how far the Taylor optimum may lie below), `radius`, `distance` (of the minimiser
-        from the centre), `rank`, `status`, `network_loss`, which is cumulative too: that of the
+        from the centre; of several the largest), `rank` (of one V), `status` (of several minima
+        the worst), `network_loss`, which is cumulative too: that of the
         whole minibatches of the rounds, where the record took some of their examples, and
         `scope` (`"network"`, `"dense_3"` or `"dense_3:7"`).
 
     Raises:
-        ValueError: For an unknown record or scope, or a neuron that is not there.
+        ValueError: For an unknown record, scope or comparator, a neuron that is not there, or a
+            V for each round of a record that keeps sums over several of them.
 
     Example:
 
@@ -79,6 +87,7 @@ def regret(
     >>> table["round"].tolist()
     [4, 8, 12]
     """
+    comparators.check(comparator)
     run, scope = as_run(run_or_directory), scopes.parse(scope)
     reader = taylor_reader(run, record)
     radii = list(radius) if isinstance(radius, (list, tuple)) else [radius]
@@ -90,12 +99,11 @@ def regret(
     for problem in reader.problems(scope):
         limits = [problem.radius if limit is None else float(limit) for limit in radii]
         rows = []
-        optima = problem.optima(epochs, limits, solver, tolerance)
+        optima = problem.cumulative_optima(comparator, epochs, limits, solver, tolerance)
         for count, epoch, (incurred, network), on_balls in zip(rounds, epochs, losses, optima):
             next(ticks)
             for limit, optimum in zip(limits, on_balls):
-                distance = problem.distance(optimum.weights)
-                evidence = (limit, distance, optimum.rank, optimum.status.name)
+                evidence = (limit, optimum.distance, optimum.rank, optimum.status.name)
                 of_loss = _regret(int(count), epoch, float(incurred), optimum)
                 rows.append((*of_loss, *evidence, float(network), problem.name))
         table = pd.DataFrame(rows, columns=COLUMNS)

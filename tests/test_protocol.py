@@ -14,6 +14,7 @@ def test_presets_are_what_the_design_says():
     assert (definition.reduction, definition.schedule) == ("per_example", "every step")
     assert (figures.reduction, figures.schedule) == ("batch_mean", "1 an epoch")
     assert definition.radius is None and figures.radius == math.inf
+    assert definition.comparator == figures.comparator == "static"
     assert definition.training_options() == figures.training_options()
 
 
@@ -51,3 +52,8 @@ def test_wrong_choices():
         nta.Protocol("mine", schedule="daily")
     with pytest.raises(ValueError, match="keras_3.*'pytorch'"):
         nta.Protocol("mine", optimizer_variant="pytorch")
+
+
+def test_unknown_comparator():
+    with pytest.raises(ValueError, match="static.*'dynamic'"):
+        nta.Protocol("mine", comparator="dynamic")

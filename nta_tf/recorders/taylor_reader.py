@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nta_tf import scopes
+from nta_tf.comparators import CumulativeOptimum
 from nta_tf.scopes import Scope
 from nta_tf.solvers import Optimum
 from nta_tf.trace import Record
@@ -88,11 +89,13 @@ class RecordedProblem(abc.ABC):
         name: Of the scope: `"network"`, `"conv2d_2"` or `"conv2d_2:7"`.
         centre: C, centre of the trajectory {W^n}.
         radius: Largest distance from the centre on that trajectory.
+        epochs: Indices of the epochs that have rounds.
     """
 
     name: str
     centre: Any
     radius: float
+    epochs: np.ndarray
 
     @abc.abstractmethod
     def optima(
@@ -109,6 +112,70 @@ class RecordedProblem(abc.ABC):
         Yields:
             For each epoch a list with an `Optimum` for each radius.
         """
+
+    @abc.abstractmethod
+    def separate_optima(
+        self,
+        comparator: str,
+        epochs: Sequence[int],
+        radii: Sequence[float],
+        solver: Any,
+        tolerance: float,
+    ) -> Iterator[list[list[Optimum]]]:
+        """Yields the Taylor optima of each round, or of all rounds, of each epoch alone.
+
+        Args:
+            comparator: `"each_round"` or `"each_epoch"`.
+            epochs: Indices of epochs that have rounds, increasing.
+            radii: As for `optima`, as are the others.
+            solver: The solver.
+            tolerance: The relative gap.
+
+        Yields:
+            For each epoch, for each of its rounds (or once), an `Optimum` for each radius.
+
+        Raises:
+            ValueError: If the record knows only sums over several rounds.
+        """
+
+    def cumulative_optima(
+        self,
+        comparator: str,
+        epochs: Sequence[int],
+        radii: Sequence[float],
+        solver: Any,
+        tolerance: float,
+    ) -> Iterator[list[CumulativeOptimum]]:
+        """Yields what the loss of all rounds up to the end of each epoch is compared with.
+
+        Args:
+            comparator: One of `nta_tf.comparators.COMPARATORS`.
+            epochs: As for `optima`, as are the others.
+            radii: Radii of balls.
+            solver: The solver.
+            tolerance: The relative gap.
+
+        Yields:
+            For each epoch a list with a `CumulativeOptimum` for each radius.
+        """
+        arguments = (radii, solver, tolerance)
+        if comparator == "static":
+            for optima in self.optima(epochs, *arguments):
+                yield [self._alone(optimum) for optimum in optima]
+            return
+        all_epochs = self.epochs[self.epochs <= max(epochs)].tolist()
+        totals: list[CumulativeOptimum] = []
+        for epoch, parts in zip(
+            all_epochs, self.separate_optima(comparator, all_epochs, *arguments)
+        ):
+            for optima in parts:
+                alone = [self._alone(optimum) for optimum in optima]
+                totals = [a + b for a, b in zip(totals, alone)] if totals else alone
+            if epoch in epochs:
+                yield totals
+
+    def _alone(self, optimum):
+        return CumulativeOptimum.of(optimum, self.distance(optimum.weights))
 
     @abc.abstractmethod
     def distance(self, weights: Any) -> float:

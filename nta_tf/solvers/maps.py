@@ -56,8 +56,13 @@ class LinearMap:
 
     def prefix(self, groups: int) -> "LinearMap":
         """The map to the first groups only."""
-        tensors = tf.nest.map_structure(lambda part: part[:groups], self.tensors)
-        return LinearMap(self.action, tensors, self.shapes, groups, self.components, self.dtype)
+        return self.part(0, groups)
+
+    def part(self, first: int, last: int) -> "LinearMap":
+        """The map to the groups from `first` on, up to the one before `last`."""
+        tensors = tf.nest.map_structure(lambda tensor: tensor[first:last], self.tensors)
+        count = min(last, self.groups) - first
+        return LinearMap(self.action, tensors, self.shapes, count, self.components, self.dtype)
 
     def flatten(self, weights: Weights) -> tf.Tensor:
         """Weights of the scope as one vector of length P."""

@@ -58,12 +58,16 @@ class TaylorProblem:
 
     def prefix(self, groups: int) -> "TaylorProblem":
         """The problem of the first groups only."""
+        return self.part(0, groups)
+
+    def part(self, first: int, last: int) -> "TaylorProblem":
+        """The problem of the groups from `first` on, up to the one before `last`."""
         return dataclasses.replace(
             self,
-            linear_map=self.linear_map.prefix(groups),
-            outputs=self.outputs[:groups],
-            targets=self.targets[:groups],
-            weights=self.weights[:groups],
+            linear_map=self.linear_map.part(first, last),
+            outputs=self.outputs[first:last],
+            targets=self.targets[first:last],
+            weights=self.weights[first:last],
         )
 
     def value(self, weights: Weights) -> float:

@@ -13,7 +13,6 @@ from reproduce.stages import outputs
 
 # Theorem 2's ball (None: the trajectory's own) and the paper's free least squares.
 DOMAINS = {"ball": None, "free": math.inf}
-COMPARATORS = ("static", "each_round", "each_epoch")
 
 _PROBLEM = ["record", "comparator", "scope", "radius"]
 
@@ -165,8 +164,9 @@ def _regret(
     if isinstance(scope, tuple) and "ball" in domains:
         # Free minimisers of single neurons lie hundreds of diameters away and take minutes each.
         radii = [DOMAINS["ball"]]
-    options = {} if comparator == "static" else {"comparator": comparator}
-    table = nta.regret(run, scope, record=record, radius=radii, checkpoints=checkpoints, **options)
+    table = nta.regret(
+        run, scope, record=record, radius=radii, checkpoints=checkpoints, comparator=comparator
+    )
     about = {
         "record": record,
         "reduction": run.records[record].config["reduction"],

@@ -54,3 +54,8 @@ class ReferenceProblem:
         one_hot = np.eye(outputs.shape[-1])[self.targets]
         log_probabilities = scipy.special.log_softmax(outputs, axis=-1)
         return -np.sum(one_hot * log_probabilities, axis=-1), np.exp(log_probabilities) - one_hot
+
+
+def sum_of_minima(problems, radius=math.inf):
+    """The minima of several problems, each over its own V, summed in a loop."""
+    return sum(problem.minimum(radius)[0] for problem in problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,7 @@ from nta_tf.solvers import (
     Optimum,
     Status,
     TaylorProblem,
+    minimize_on_balls,
     minimize_prefixes,
 )
 from nta_tf.trace import Record
@@ -42,6 +44,7 @@ class GradientTensorReader(TaylorReader):
 
     Attributes:
         groups_a_round: How many groups of examples with a G of their own a round has.
+        losses: Incurred loss of each round, in order, on the examples that it took.
     """
 
     checkpoints = 20
@@ -52,6 +55,7 @@ class GradientTensorReader(TaylorReader):
         self._mean = self._config["reduction"] == "batch_mean"
         self._examples = record.arrays["outputs"][1]
         self.groups_a_round = 1 if self._mean else self._examples
+        self.losses = self._read("losses").astype(np.float64)
 
     def kernel_shape(self, layer: str) -> tuple[int, ...]:
         """Shape of the layer's kernel; its last axis counts neurons."""
@@ -64,8 +68,7 @@ class GradientTensorReader(TaylorReader):
     def cumulative_losses(self, epochs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """The loss incurred up to the end of each epoch: of the examples taken, and of all."""
         last = self.round_counts(epochs) - 1
-        taken = self._read("losses").astype(np.float64)
-        return np.cumsum(taken)[last], np.cumsum(self._network_losses())[last]
+        return np.cumsum(self.losses)[last], np.cumsum(self._network_losses())[last]
 
     def problems(self, scope: Scope) -> Iterator[RecordedProblem]:
         """Yields the problem of each name of a scope; a layer's neurons are read at once."""
@@ -209,24 +212,49 @@ class GradientTensorProblem(RecordedProblem):
     ) -> Iterator[list[Optimum]]:
         """Yields, for each epoch, the optimum on each ball; all of them are solved at once."""
         counts = self.reader.round_counts(epochs)
-        negligible: np.ndarray | float = 0.0
-        if self.problem.loss == "cross_entropy":
-            negligible = _NEGLIGIBLE * self.reader.cumulative_losses(epochs)[0]
-        aims = [
-            min(_AIM_ON_BALL, tolerance) if math.isfinite(radius) else tolerance / 2
-            for radius in radii
-        ]
         optima = minimize_prefixes(
             self.problem,
             (counts * self.reader.groups_a_round).tolist(),
             radii,
             solver,
-            tolerance=aims,
-            negligible=negligible,
+            tolerance=_aims(radii, tolerance),
+            negligible=self._negligible(self.reader.cumulative_losses(epochs)[0]),
         )
-        for optima_of_radii in optima:
-            pairs = zip(optima_of_radii, radii)
-            yield [self._accepted(optimum, radius, tolerance) for optimum, radius in pairs]
+        for on_balls in optima:
+            yield self._accepted(on_balls, radii, tolerance)
+
+    def separate_optima(
+        self,
+        comparator: str,
+        epochs: Sequence[int],
+        radii: Sequence[float],
+        solver: Any,
+        tolerance: float,
+    ) -> Iterator[list[list[Optimum]]]:
+        """Yields, for each epoch, the optima of its rounds, or of each of them."""
+        losses = self.reader.losses
+        ends = self.reader.round_counts(epochs)
+        for last, count in zip(ends, self.reader.rounds[epochs]):
+            edges = [last - count, last]
+            if comparator == "each_round":
+                edges = range(last - count, last + 1)
+            parts = []
+            for first, end in itertools.pairwise(edges):
+                groups = (first * self.reader.groups_a_round, end * self.reader.groups_a_round)
+                on_balls = minimize_on_balls(
+                    self.problem.part(*groups),
+                    radii,
+                    solver,
+                    tolerance=_aims(radii, tolerance),
+                    negligible=self._negligible(losses[first:end].sum()),
+                )
+                parts.append(self._accepted(on_balls, radii, tolerance, losses[first:end].sum()))
+            yield parts
+
+    @property
+    def epochs(self) -> np.ndarray:
+        """Indices of the epochs that have rounds."""
+        return self.reader.epochs
 
     def distance(self, weights: Any) -> float:
         """How far weights lie from the centre."""
@@ -234,13 +262,30 @@ class GradientTensorProblem(RecordedProblem):
         parts = displacement if isinstance(displacement, list) else [displacement]
         return math.sqrt(sum(float(np.sum(np.square(part))) for part in parts))
 
-    def _accepted(self, optimum, radius, tolerance):
-        """The optimum; one that missed the aim but not the tolerance counts as found."""
-        unfinished = optimum.status in (Status.STALLED, Status.MAX_ITERATIONS)
-        if not unfinished or not optimum.gap <= tolerance * optimum.loss:
-            return optimum
-        on_ball = self.distance(optimum.weights) > (1 - 1e-6) * radius
-        return dataclasses.replace(optimum, status=Status.ON_BALL if on_ball else Status.OPTIMAL)
+    def _negligible(self, incurred):
+        return _NEGLIGIBLE * incurred if self.problem.loss == "cross_entropy" else 0.0
+
+    def _accepted(self, on_balls, radii, tolerance, incurred=0.0):
+        """The optima; one that missed the aim but not the tolerance counts as found.
+
+        So does one of a single part whose gap is nothing beside the loss incurred on it: with more
+        weights than rows its minimum is zero, and no gap is small beside that.
+        """
+        accepted = []
+        for optimum, radius in zip(on_balls, radii):
+            unfinished = optimum.status in (Status.STALLED, Status.MAX_ITERATIONS)
+            if unfinished and optimum.gap <= max(tolerance * optimum.loss, _NEGLIGIBLE * incurred):
+                on_ball = self.distance(optimum.weights) > (1 - 1e-6) * radius
+                status = Status.ON_BALL if on_ball else Status.OPTIMAL
+                optimum = dataclasses.replace(optimum, status=status)
+            accepted.append(optimum)
+        return accepted
+
+
+def _aims(radii, tolerance):
+    """Gaps at which the solver aims: on a ball, where the last digits cost little, small ones."""
+    on_ball = min(_AIM_ON_BALL, tolerance)
+    return [on_ball if math.isfinite(radius) else tolerance / 2 for radius in radii]
 
 
 def _precision(parts):

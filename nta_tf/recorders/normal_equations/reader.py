@@ -62,7 +62,7 @@ class QuadraticProblem(RecordedProblem):
         self, reader: NormalEquationReader, name: str, layer: str, neuron: int | None
     ) -> None:
         self.name = name
-        self._record, self._epochs = reader.record, reader.epochs
+        self._record, self.epochs, self._rounds = reader.record, reader.epochs, reader.rounds
         self._layer, self._neuron = layer, neuron
         self._form = forms.make(self._record.config["forms"][layer])
         self._precision = PRECISION[self._record.config["dtype"]]
@@ -79,10 +79,29 @@ class QuadraticProblem(RecordedProblem):
             if epoch in epochs:
                 yield minimize_on_balls(quadratic, radii)
 
+    def separate_optima(
+        self,
+        comparator: str,
+        epochs: Sequence[int],
+        radii: Sequence[float],
+        solver: Any,
+        tolerance: float,
+    ) -> Iterator[list[list[Optimum]]]:
+        """Yields, for each epoch, the optimum of its rounds in closed form on each ball."""
+        most = int(self._rounds[epochs].max())
+        if comparator == "each_round" and most > 1:
+            raise ValueError(
+                f"Record {self._record.name!r} keeps the sum of the {most} rounds of an epoch, in "
+                'which no round stands alone: for comparator="each_round" record with '
+                'schedule="1 an epoch" or form="gradient_tensors".'
+            )
+        for epoch in epochs:
+            yield [minimize_on_balls(self.quadratic(epoch), radii)]
+
     def prefixes(self, last: int) -> Iterator[tuple[int, Quadratic]]:
         """Yields each epoch up to the last, and the `Quadratic` of all rounds up to its end."""
         total: Quadratic | None = None
-        for epoch in self._epochs[self._epochs <= last].tolist():
+        for epoch in self.epochs[self.epochs <= last].tolist():
             increment = self.quadratic(epoch)
             total = increment if total is None else total + increment
             yield epoch, total
@@ -110,8 +129,8 @@ class QuadraticProblem(RecordedProblem):
 
     def _trajectory(self):
         """Weights at the first recorded round, then at the last one of each epoch."""
-        first = self._read("first_kernel", int(self._epochs[0]))[None]
-        later = self._read("kernel")[self._epochs]
+        first = self._read("first_kernel", int(self.epochs[0]))[None]
+        later = self._read("kernel")[self.epochs]
         kernels = np.concatenate([first, later]).astype(np.float64)
         if self._neuron is not None:
             kernels = kernels[..., [self._neuron]]
