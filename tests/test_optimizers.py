@@ -233,5 +233,6 @@ def test_learning_rates_must_be_positive_and_finite(rate):
 
 
 def test_the_paper_has_one_rate_for_adaptive_methods_and_three_for_sgd():
-    for settings in paper.RATES.values():
+    for task in paper.TASKS:
+        settings = paper.RATES[task]
         assert [len(settings[name]) for name in ("adam", "rmsprop", "sgd")] == [1, 1, 3]
