@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf import losses, session
+from nta_tf.compiling import compiled
 from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run
 
@@ -99,7 +100,7 @@ class RecordRounds(keras.callbacks.Callback):
         self._steps = steps
         self._inputs = tf.constant(inputs)
         self._targets = self._inputs if targets is inputs else tf.constant(targets)
-        self._evaluate = tf.function(self._evaluate_minibatch, autograph=False)
+        self._evaluate = compiled(self._evaluate_minibatch, autograph=False)
         self._diverged = self.run.status == "diverged"
 
     def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:

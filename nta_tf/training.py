@@ -13,6 +13,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from nta_tf import losses, optimizers, precision, session
+from nta_tf.compiling import compiled
 from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run, damaged, unwritable
 
@@ -123,7 +124,7 @@ class _Loop:
         self.segment = _compile_segment(
             training, optimizer, self.x, self.y, self.slots, **compilation
         )
-        self.gather = tf.function(self._gather, reduce_retracing=True)
+        self.gather = compiled(self._gather, reduce_retracing=True)
         self.checkpoint = tf.train.Checkpoint(model=training.model, optimizer=optimizer)
 
     def run(self, run, progress):

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf import provenance, schedules
+from nta_tf.compiling import compiled
 from nta_tf.linearization.inputs import checked_inputs
 from nta_tf.recorders.base import (
     ArraySpecification,
@@ -105,7 +106,7 @@ class ActivationRounds(ScheduledRecorder):
             if hasattr(call.output, "shape") and None not in call.output.shape[1:]
         )
         self._block = max(1, _VALUES_AT_ONCE // widest)
-        self._look = tf.function(self._look_at_block, autograph=False, reduce_retracing=True)
+        self._look = compiled(self._look_at_block, autograph=False, reduce_retracing=True)
         count = len(self._points[0])
         bits = {
             _array(name): ArraySpecification((self._most, count, -(-len(units) // 8)), "uint8")

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf import losses
+from nta_tf.compiling import compiled
 from nta_tf.linearization import methods
 from nta_tf.linearization.taps import TappedModel
 from nta_tf.recorders.base import (
@@ -68,7 +69,7 @@ class GradientTensorRecorder(ScheduledRecorder):
         self.layers = list(self._tapped.taps)
         self.forms = {name: self._form(tap) for name, tap in self._tapped.taps.items()}
         self._most = self._most_rounds()
-        self._look = tf.function(self._look_at_round)
+        self._look = compiled(self._look_at_round)
         return self._specifications()
 
     def rounds_at_once(self) -> int:

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nta_tf.compiling import compiled
 from nta_tf.linearization.chain import DenseChain, find_chain
 from nta_tf.linearization.taps import TappedModel
 from nta_tf.recorders.base import (
@@ -66,9 +67,9 @@ class NormalEquationRecorder(ScheduledRecorder):
         if self.bias and not all(layer.use_bias for layer in self._chain.layers):
             raise ValueError("bias=True needs layers with biases.")
         self._forms = {layer: self._make_form(layer) for layer in self.layers}
-        self._accumulate = tf.function(self._add, reduce_retracing=True)
+        self._accumulate = compiled(self._add, reduce_retracing=True)
         # XLA is faster but compiles every shape anew: it takes the full blocks.
-        self._accumulate_full = tf.function(self._add, jit_compile=True)
+        self._accumulate_full = compiled(self._add, jit_compile=True)
         return self._specifications()
 
     def rounds_at_once(self) -> int:

@@ -1,0 +1,25 @@
+"""Compiling methods, so that TensorFlow counts the tracings of each object by itself."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+
+def compiled(method: Callable, **options: Any) -> Callable:
+    """`tf.function` of a bound method.
+
+    TensorFlow warns of retracing when it has traced one code object too often, and so adds up
+    what belongs to different objects of a class, each traced for its own shapes once. A partial
+    has no code object of its own: its tracings count by themselves, and the warning that is left
+    means what it says.
+
+    Args:
+        method: A bound method.
+        **options: Of `tf.function`.
+
+    Returns:
+        The compiled method.
+    """
+    return tf.function(functools.partial(method), **options)
