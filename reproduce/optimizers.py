@@ -105,10 +105,11 @@ def parse(text: str, task: str) -> list[Optimizer]:
     """
     name, _, rate = text.partition(":")
     rates = paper.RATES[task]
-    if name.removesuffix("_keras") not in rates or name == "sgd_keras":
+    if name == "sgd_keras" or not rate and name.removesuffix("_keras") not in rates:
         raise ValueError(
             "Optimizers are adam, rmsprop, sgd, adam_keras and rmsprop_keras, alone or with a "
-            f"rate (adam:0.003). Received: {text!r}"
+            "rate (adam:0.003), and with a rate whatever nta.optimizers.get knows. "
+            f"Received: {text!r}"
         )
     if not rate:
         return [Optimizer.of(name, each) for each in rates[name.removesuffix("_keras")]]
