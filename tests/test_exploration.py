@@ -136,3 +136,25 @@ class TestBadInput:
             nta.exploration.log_volume(bits, floor=0.0)
         with pytest.raises(ValueError, match="rounds must be"):
             nta.exploration.log_volume(bits, rounds=1)
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"values": -1}, "values must be a whole number of at least 1.*-1"),
+        ({"values": 2.5}, "values must be a whole number of at least 1.*2.5"),
+        ({"floor": 0.0}, "floor must be positive and finite.*0.0"),
+        ({"floor": float("inf")}, "floor must be positive and finite.*inf"),
+        ({"floor": float("nan")}, "floor must be positive and finite.*nan"),
+        ({"rounds": 1}, "rounds must be a whole number of at least 2"),
+    ],
+)
+def test_volumes_refuse_what_has_no_meaning(options, words, rng):
+    with pytest.raises(ValueError, match=words):
+        nta.exploration.log_volume(rng.random((4, 10, 3)) < 0.5, **options)
+
+
+def test_configurations_know_their_layers_already(rng):
+    configurations = nta.exploration.Configurations(rng.random((4, 10, 3)) < 0.5)
+    with pytest.raises(ValueError, match="know their layers.*'dense_1'"):
+        nta.exploration.minimum_hamming(configurations, layers="dense_1")

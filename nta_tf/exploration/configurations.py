@@ -103,6 +103,11 @@ def as_configurations(
 ) -> Configurations:
     """`Configurations` that can be measured, from what they can be made of."""
     if isinstance(source, Configurations):
+        if layers is not None or units is not None:
+            raise ValueError(
+                "Configurations that are made already know their layers and units; say which when "
+                f"making them. Received: layers={layers!r}, units={units!r}"
+            )
         configurations = source
     else:
         configurations = Configurations(source, layers, record, units)

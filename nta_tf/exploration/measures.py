@@ -184,8 +184,8 @@ def log_volume(
         NumPy array (M,), float64. Figure 5(c) shows it sorted.
 
     Raises:
-        ValueError: If these are no configurations of at least two rounds, or the floor is not
-            positive.
+        ValueError: If these are no configurations of at least two rounds, the floor is not
+            positive and finite, or `values` is no positive whole number.
 
     Example:
 
@@ -212,7 +212,7 @@ def volumes(singular: ArrayLike, values: int = 50, floor: float = FLOOR) -> np.n
         NumPy array (M,).
 
     Raises:
-        ValueError: If the floor is not positive.
+        ValueError: If the floor is not positive and finite, or `values` is no positive whole number.
 
     Example:
 
@@ -220,8 +220,9 @@ def volumes(singular: ArrayLike, values: int = 50, floor: float = FLOOR) -> np.n
     >>> nta.exploration.volumes([[2.718281828, 1.0, 0.0]], floor=0.1)
     array([-1.3])
     """
-    if not floor > 0:
-        raise ValueError(f"The floor must be positive. Received: {floor!r}")
+    _check_floor(floor)
+    if not (isinstance(values, (int, np.integer)) and values >= 1):
+        raise ValueError(f"values must be a whole number of at least 1. Received: {values!r}")
     largest = np.asarray(singular, np.float64)[:, :values]
     return np.log(np.maximum(largest, floor)).sum(axis=1)
 
@@ -236,13 +237,22 @@ def ranks(singular: ArrayLike, floor: float = FLOOR) -> np.ndarray:
     Returns:
         NumPy array (M,) of integers.
 
+    Raises:
+        ValueError: If the floor is not positive and finite.
+
     Example:
 
     >>> import nta_tf as nta
     >>> nta.exploration.ranks([[5.0, 2.0, 0.0]])
     array([2])
     """
+    _check_floor(floor)
     return (np.asarray(singular) > floor).sum(axis=1)
+
+
+def _check_floor(floor: float) -> None:
+    if not 0 < floor < np.inf:
+        raise ValueError(f"The floor must be positive and finite. Received: {floor!r}")
 
 
 def _centred(gram):
