@@ -80,9 +80,7 @@ def test_trajectories_of_the_autoencoder(digits, optimizer, rate, activation):
 def test_minibatches_are_the_same():
     order = training.shuffled(SEED, EPOCHS, 50, BATCH)
     for epoch in range(EPOCHS):
-        np.testing.assert_array_equal(
-            order[epoch], nta.training.epoch_order(SEED, epoch, 50, BATCH)
-        )
+        np.testing.assert_array_equal(order[epoch], nta.session.epoch_order(SEED, epoch, 50, BATCH))
 
 
 def test_gradient_tensors_and_taylor_losses(both):
