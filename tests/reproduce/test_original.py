@@ -227,11 +227,11 @@ def test_taylor_optimum_of_the_convnet(neuron_of_convnet):
 def test_sgd_stops_above_the_taylor_optimum(neuron_of_convnet):
     """What "we use SGD" (appendix A5) costs: part of the regret is not found."""
     snapshots, theirs = neuron_of_convnet
-    reached, _ = optima.descend(snapshots)
+    reached, _ = optima.descend(snapshots, rates=(10.0,), passes=50)
     share = (theirs["cumulative_loss"] - reached) / theirs["regret"]
     print(f"SGD finds {share:.0%} of the regret")
     assert reached >= theirs["taylor_optimum"] - theirs["gap"]
-    assert 0.2 < share < 1
+    assert 0.05 < share < 1
 
 
 def _gradient(one, v):
