@@ -19,6 +19,7 @@ from nta_tf import (
     session,
     solvers,
     trace,
+    variables,
 )
 from nta_tf.growth import GrowthExponent, growth_equivalence, growth_exponent
 from nta_tf.linearization import Linearization, linearize, taylor_loss
@@ -62,4 +63,5 @@ __all__ = [
     "taylor_loss",
     "trace",
     "train",
+    "variables",
 ]

@@ -14,6 +14,7 @@ from nta_tf import losses, session
 from nta_tf.compiling import compiled
 from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run
+from nta_tf.variables import moving_variables
 
 Logs = Mapping[str, Any] | None
 
@@ -40,7 +41,8 @@ class RecordRounds(keras.callbacks.Callback):
             minibatch at the recorded steps, and NaN at all others.
 
     Raises:
-        ValueError: By `fit`: if minibatch, loss or recorders do not fit the model, if the
+        ValueError: By `fit`: if minibatch, loss or recorders do not fit the model, if the model
+            was compiled with another loss, if the
             number of steps is not known, if a recorder asks for steps that `fit` does not
             show (`steps_per_execution` hides all but the first of several), or if `fit` begins
             with another epoch than the run has.
@@ -85,6 +87,7 @@ class RecordRounds(keras.callbacks.Callback):
         inputs, targets = session.checked_data(
             self.model, self._x, self._y, self._loss, epochs, len(self._x)
         )
+        _check_compiled_loss(self.model, inputs, targets, self._loss)
         training = Training(self.model, self._loss, epochs, steps, len(inputs))
         arrays = session.start_recorders(training, self._recorders)
         config = session.run_config(
@@ -141,7 +144,7 @@ class RecordRounds(keras.callbacks.Callback):
 
     def _record(self, step):
         """Gives the recorders that ask for it the round of this step."""
-        weights = {v.path: v.value[tf.newaxis] for v in self.model.trainable_variables}
+        weights = {v.path: v.value[tf.newaxis] for v in moving_variables(self.model)}
         for name, value in self._evaluate().items():
             self._measured[name][step] = value.numpy()
         loss = self._measured["losses"][[step]]
@@ -171,4 +174,47 @@ class RecordRounds(keras.callbacks.Callback):
             )
 
     def _commit(self, epochs, status):
-        self.run.commit(epochs=epochs, status=status, checkpoint=None)
+        self.run.commit(epochs=epochs, status=status)
+
+
+def _check_compiled_loss(model, inputs, targets, loss):
+    """Raises if the compiled loss is another one: by its value on the minibatch.
+
+    What cannot be called as it was given to `compile` (a list, a model's own training step) is
+    not compared.
+    """
+    try:
+        compiled = keras.losses.get(model.loss)
+    except ValueError:
+        return
+    if compiled is None:
+        return
+    outputs = model(inputs, training=False)
+    rows = tf.reshape(outputs, (len(inputs), -1))
+    recorded = float(tf.reduce_mean(losses.get(loss)(rows, targets)))
+    values = [_value(compiled, same, outputs) for same in _alike(targets, outputs)]
+    values = [value for value in values if value is not None]
+    if values and not any(np.isclose(value, recorded, rtol=1e-3) for value in values):
+        raise ValueError(
+            f"The model is compiled with loss={model.loss!r}, which is {values[0]:.6g} on the "
+            f"minibatch, and loss={loss!r} is {recorded:.6g}. Regret is that of the loss that "
+            'training incurs: compile the mean squared error for "mse", or a cross-entropy '
+            'from logits for "cross_entropy".'
+        )
+
+
+def _alike(targets, outputs):
+    """The targets in the shapes that losses of Keras expect."""
+    if targets.size == np.prod(outputs.shape):
+        yield targets.reshape(outputs.shape)
+        yield np.argmax(targets.reshape(outputs.shape), axis=-1)
+    else:
+        yield targets
+        yield np.eye(outputs.shape[-1], dtype=np.float32)[targets]
+
+
+def _value(compiled, targets, outputs):
+    try:
+        return float(tf.reduce_mean(compiled(tf.constant(targets), outputs)))
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError):
+        return None  # another kind of targets

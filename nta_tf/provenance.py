@@ -1,5 +1,7 @@
 """What makes a run, in words that another machine can compare with its own."""
 
+from __future__ import annotations
+
 import hashlib
 import importlib.metadata
 import os
@@ -26,13 +28,21 @@ def model_config(model: keras.Model) -> list[Config]:
 
 
 def optimizer_config(optimizer: keras.optimizers.Optimizer) -> Config:
-    """What the optimizer is, without its name."""
-    return _without_name(keras.optimizers.serialize(optimizer))
+    """What the optimizer is, without its name, or that of one inside it."""
+    return _without_names(keras.optimizers.serialize(optimizer))
 
 
 def _without_name(serialized):
     config = {k: v for k, v in serialized["config"].items() if k != "name"}
     return {"class_name": serialized["class_name"], "config": config}
+
+
+def _without_names(serialized):
+    if not isinstance(serialized, dict) or "class_name" not in serialized:
+        return serialized
+    optimizer = _without_name(serialized)
+    config = {key: _without_names(value) for key, value in optimizer["config"].items()}
+    return {**optimizer, "config": config}
 
 
 def fingerprint(inputs: np.ndarray, targets: np.ndarray) -> list[str]:

@@ -70,7 +70,9 @@ def regret(
         how far the Taylor optimum may lie below), `radius`, `distance` (of the minimiser
         from the centre; of several the largest), `rank` (of one V), `status` (of several minima
         the worst), `network_loss`, which is cumulative too: that of the
-        whole minibatches of the rounds, where the record took some of their examples, and
+        whole minibatches of the rounds, where the record took some of their examples, in training
+        mode (which differs for models with dropout or BatchNormalization: Taylor losses and
+        `cumulative_loss` are those of inference mode), and
         `scope` (`"network"`, `"dense_3"` or `"dense_3:7"`).
 
     Raises:

@@ -19,6 +19,7 @@ from nta_tf import provenance, session
 from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.recorders.weights import WeightReader
 from nta_tf.trace import Run, as_run
+from nta_tf.variables import moving_variables
 
 
 def replay(
@@ -76,7 +77,7 @@ def replay(
         for epoch in tqdm(
             epochs, desc=recorder.name, disable=None if progress is None else not progress
         ):
-            _replay_epoch(run, recorder, epoch, kept, inputs, targets)
+            _replay_epoch(run, recorder, epoch, kept, model, inputs, targets)
             record.commit(epoch + 1)
     return run
 
@@ -133,7 +134,7 @@ def replay_cost(
         for _ in range(2):  # the first time compiles
             start = time.perf_counter()
             recorded = _look_at_epoch(
-                run, recorder, int(np.argmax(counts)), kept, inputs, targets, 1
+                run, recorder, int(np.argmax(counts)), kept, model, inputs, targets, 1
             )
             seconds.append(time.perf_counter() - start)
         rows.append(
@@ -153,17 +154,19 @@ def _training(run, model, examples):
     return Training(model, config["loss"], config["epochs"], steps, config["batch_size"])
 
 
-def _replay_epoch(run, recorder, epoch, kept, inputs, targets):
-    _look_at_epoch(run, recorder, epoch, kept, inputs, targets)
+def _replay_epoch(run, recorder, epoch, kept, model, inputs, targets):
+    _look_at_epoch(run, recorder, epoch, kept, model, inputs, targets)
     run.records[recorder.name].write(epoch, recorder.end_epoch())
 
 
-def _look_at_epoch(run, recorder, epoch, kept, inputs, targets, blocks=None):
+def _look_at_epoch(run, recorder, epoch, kept, model, inputs, targets, blocks=None):
     """Gives the recorder the rounds of an epoch (of its first blocks); returns how many."""
     order = session.epoch_order(run.config["seed"], epoch, len(inputs), run.config["batch_size"])
     block = recorder.rounds_at_once()
     wanted = np.asarray(recorder.steps(epoch))[: None if blocks is None else blocks * block]
-    weights = kept.at(epoch, wanted)
+    # By position: layers without names of their own are called otherwise in every model.
+    paths = [variable.path for variable in moving_variables(model)]
+    weights = dict(zip(paths, kept.at(epoch, wanted).values()))
     losses = run.read("losses", epoch)
     recorder.begin_epoch(epoch)
     for first in range(0, len(wanted), block):

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from nta_tf import losses, optimizers, precision, session
 from nta_tf.compiling import compiled
 from nta_tf.recorders.base import Recorder, Rounds, Training
-from nta_tf.trace import Run, damaged, unwritable
+from nta_tf.trace import Run
+from nta_tf.variables import moving_variables
 
 
 def train(
@@ -45,7 +46,8 @@ def train(
 
     With a directory the run survives being killed: calling `train` again with the same
     arguments takes it up after its last complete epoch and ends with the same weights and
-    the same trace, bit for bit on the CPU. Recorders never change the training. A loss that
+    the same trace, bit for bit on the CPU. With more epochs than before it goes on from where it
+    ended, as if it had been planned that long. Recorders never change the training. A loss that
     becomes NaN or infinite ends the run with status "diverged", which is a result.
 
     Args:
@@ -119,7 +121,7 @@ class _Loop:
         self.examples = len(x)
         self.x = tf.convert_to_tensor(x)
         self.y = self.x if y is x else tf.convert_to_tensor(y)
-        self.variables = training.model.trainable_variables
+        self.paths = [variable.path for variable in moving_variables(training.model)]
         self.slots = min((r.rounds_at_once() for r in recorders.values()), default=1)
         self.segment = _compile_segment(
             training, optimizer, self.x, self.y, self.slots, **compilation
@@ -128,7 +130,7 @@ class _Loop:
         self.checkpoint = tf.train.Checkpoint(model=training.model, optimizer=optimizer)
 
     def run(self, run, progress):
-        self._restore(run)
+        run.restore(self.checkpoint)
         training = self.training
         if run.status != "running":
             return
@@ -192,11 +194,10 @@ class _Loop:
                 continue
             steps = recorded[slots]
             weights, inputs, targets = self.gather(snapshots, slots, order[steps])
-            paths = [variable.path for variable in self.variables]
             recorder.record(
                 Rounds(
                     steps,
-                    dict(zip(paths, weights)),
+                    dict(zip(self.paths, weights)),
                     inputs,
                     targets,
                     step_losses[steps],
@@ -213,31 +214,16 @@ class _Loop:
 
     def _commit(self, run, epoch, diverged):
         """Checkpoints the epoch and makes it count; drops the checkpoint before."""
-        status = "finished" if epoch + 1 == self.training.epochs else "running"
-        progress = {"epochs": epoch + 1, "status": status, "checkpoint": None}
+        progress = {"epochs": epoch + 1, "status": "running"}
+        if epoch + 1 == self.training.epochs:
+            progress["status"] = "finished"
         if diverged.size:
             progress["status"] = "diverged"
             progress["diverged_step"] = epoch * self.training.steps_per_epoch + int(diverged[0]) + 1
-        if run.directory is None:
-            run.commit(**progress)
-            return
-        before, after = run.checkpoint(), run.checkpoint(epoch + 1)
-        try:
-            self.checkpoint.write(str(after))
-        except (OSError, tf.errors.OpError) as error:
-            raise unwritable(run.directory, OSError(str(error))) from error
-        progress["checkpoint"] = after.relative_to(run.directory).as_posix()
-        run.commit(**progress)
+        before = run.checkpoint()
+        run.commit(**progress, checkpoint=run.save(self.checkpoint, epoch + 1))
         if before:
             shutil.rmtree(before.parent, ignore_errors=True)
-
-    def _restore(self, run):
-        path = run.checkpoint()
-        if path is not None:
-            try:
-                self.checkpoint.read(str(path)).assert_existing_objects_matched()
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
-                raise damaged(run.directory, error) from error
 
 
 def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_compile=False):
@@ -249,7 +235,7 @@ def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_co
     them can never reach the arithmetic of the training.
     """
     model, variables = training.model, training.model.trainable_variables
-    loss_of = losses.get(training.loss)
+    moving, loss_of = moving_variables(model), losses.get(training.loss)
     steps, measured = training.steps_per_epoch, session.measurements(training.loss)
 
     def train_step(examples):
@@ -259,7 +245,8 @@ def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_co
             outputs = model(inputs, training=True)
             outputs = tf.reshape(outputs, (training.batch_size, -1))
             loss = tf.reduce_mean(loss_of(outputs, targets))
-        optimizer.apply(tape.gradient(loss, variables), variables)
+            scaled = optimizer.scale_loss(loss)  # the loss itself, but for a LossScaleOptimizer
+        optimizer.apply(tape.gradient(scaled, variables), variables)
         values = {"losses": loss}
         if "accuracies" in measured:
             values["accuracies"] = losses.accuracy(outputs, targets)
@@ -268,14 +255,13 @@ def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_co
     @tf.function(jit_compile=jit_compile, autograph=True)
     def segment(order, first, last, slot_of_step):
         values = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in measured}
-        snapshots = [tf.TensorArray(v.dtype, slots, element_shape=v.shape) for v in variables]
+        snapshots = [tf.TensorArray(v.dtype, slots, element_shape=v.shape) for v in moving]
         step = first
         while step < last:
             slot = slot_of_step[step]
             if slot >= 0:
                 snapshots = [
-                    array.write(slot, variable.value)
-                    for array, variable in zip(snapshots, variables)
+                    array.write(slot, variable.value) for array, variable in zip(snapshots, moving)
                 ]
             # Copy first, then update: the snapshot of round n is W^n.
             with tf.control_dependencies([array.flow for array in snapshots]):

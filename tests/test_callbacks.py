@@ -175,3 +175,30 @@ def test_what_cannot_be_recorded_is_refused():
     _fit(_model(), x, [kept])
     with pytest.raises(ValueError, match="model.fit"):
         nta.replay(kept.run, _model(), x, x, [nta.TaylorRounds(schedule="1 an epoch")])
+
+
+@pytest.mark.parametrize("compiled", ["huber", "mae", keras.losses.Huber(0.1)])
+def test_another_compiled_loss_is_refused(compiled):
+    model, x = _model(), _data()
+    model.compile("sgd", compiled)
+    with pytest.raises(ValueError, match='compiled with loss=.*"mse"'):
+        model.fit(x, x, BATCH, verbose=0, callbacks=[_rounds()])
+
+
+@pytest.mark.parametrize("compiled", ["mse", keras.losses.MeanSquaredError(), None])
+def test_the_same_loss_under_other_names_is_taken(compiled):
+    model, x = _model(), _data()
+    model.compile("sgd", compiled or (lambda y, f: nta.losses.mean_squared_error(f, y)))
+    rounds = _rounds([nta.WeightRounds()])
+    model.fit(x, x, BATCH, verbose=0, callbacks=[rounds])
+    assert rounds.run.status == "finished"
+
+
+def test_a_softmax_counted_twice_is_refused():
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(inputs))
+    x, y = _data(), np.arange(len(_data())) % 3
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    rounds = nta.callbacks.RecordRounds(x, y, [nta.WeightRounds()], "cross_entropy")
+    with pytest.raises(ValueError, match="from logits"):
+        model.fit(x, y, BATCH, verbose=0, callbacks=[rounds])

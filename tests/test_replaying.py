@@ -1,5 +1,6 @@
 """Weights that a run keeps, and rounds that are replayed from them."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -116,6 +117,32 @@ def test_cost_counts_rounds_and_bytes():
         record = run.records[row.record]
         stored = sum(record.read(array).nbytes for array in record.arrays)
         assert row.bytes == stored and row.seconds > 0
+
+
+def test_layers_without_names_of_their_own(tmp_path):
+    def unnamed():
+        layers = [keras.Input((6,)), keras.layers.Dense(5, "relu"), keras.layers.Dense(6)]
+        return keras.Sequential(layers)
+
+    x, first, second = _data(), unnamed(), unnamed()
+    assert first.layers[1].name != second.layers[1].name
+    run = nta.train(
+        first,
+        x,
+        x,
+        optimizer="sgd",
+        epochs=2,
+        batch_size=8,
+        recorders=[
+            nta.WeightRounds("every step"),
+            nta.TaylorRounds([first.layers[1].name], name="live"),
+        ],
+    )
+    nta.replay(run, second, x, x, [nta.TaylorRounds([second.layers[1].name], name="later")])
+    live, later = run.records["live"], run.records["later"]
+    for array in ("hessian", "gradient", "kernel"):
+        ours = later.read(f"{second.layers[1].name}/{array}")
+        np.testing.assert_array_equal(live.read(f"{first.layers[1].name}/{array}"), ours)
 
 
 class TestWrongInput:

@@ -42,7 +42,8 @@ class Rounds:
 
     Attributes:
         steps: NumPy array (R,), steps of the epoch.
-        weights: For each trainable variable of the model, by path, a tensor (R, ...).
+        weights: For each variable that training moves, by path, a tensor (R, ...): W^n, and
+            statistics such as those of BatchNormalization, as they were before the step.
         inputs: Tensor (R, B, ...).
         targets: Tensor (R, B, ...).
         losses: NumPy array (R,), the loss that training incurred on each round.

@@ -17,6 +17,7 @@ from nta_tf.recorders.base import (
 )
 from nta_tf.schedules import Schedule
 from nta_tf.trace import Record, Run
+from nta_tf.variables import moving_variables
 
 KIND = "weight_rounds"
 _VARIABLES = "variables/"
@@ -24,6 +25,8 @@ _VARIABLES = "variables/"
 
 class WeightRounds(ScheduledRecorder):
     """Records the weights W^n of a model at chosen rounds while it trains.
+
+    Statistics that training moves, such as those of BatchNormalization, are kept with them.
 
     The minibatch of a round is a function of the run's seed, so that weights are all that is
     needed to look at the round again: `nta.replay` gives the rounds of a finished run to
@@ -40,8 +43,8 @@ class WeightRounds(ScheduledRecorder):
     Example:
 
     >>> import nta_tf as nta
-    >>> nta.WeightRounds("4 an epoch").config()
-    {'kind': 'weight_rounds', 'schedule': '4 an epoch'}
+    >>> str(nta.WeightRounds("4 an epoch").schedule)
+    '4 an epoch'
     """
 
     def __init__(self, schedule: str | Schedule = "1 an epoch", name: str = "weights") -> None:
@@ -55,7 +58,7 @@ class WeightRounds(ScheduledRecorder):
             "rounds": ArraySpecification((), "int64"),
             "losses": ArraySpecification((self._most,), "float32"),
         }
-        for variable in training.model.trainable_variables:
+        for variable in moving_variables(training.model):
             shape = (self._most, *variable.shape)
             arrays[_VARIABLES + variable.path] = ArraySpecification(shape, variable.dtype)
         return arrays
@@ -74,7 +77,11 @@ class WeightRounds(ScheduledRecorder):
         return {"rounds": len(rows.get("losses", ())), **filled}
 
     def config(self) -> dict[str, Any]:
-        return {"kind": KIND, "schedule": str(self.schedule)}
+        return {
+            "kind": KIND,
+            "schedule": str(self.schedule),
+            "variables": [v.path for v in moving_variables(self._training.model)],
+        }
 
 
 class WeightReader:
@@ -83,6 +90,12 @@ class WeightReader:
     Args:
         run: A `nta.Run`.
         name: Name of the record.
+
+    Attributes:
+        record: The `nta.trace.Record`.
+        schedule: Which steps are rounds, in words.
+        paths: Paths of the variables that were kept, in the order of
+            `nta.variables.moving_variables`.
 
     Raises:
         ValueError: If the run has no such record.
@@ -96,11 +109,7 @@ class WeightReader:
             )
         self.record: Record = run.records[name]
         self.schedule = self.record.config["schedule"]
-        self._paths = [
-            array.removeprefix(_VARIABLES)
-            for array in self.record.arrays
-            if array.startswith(_VARIABLES)
-        ]
+        self.paths: list[str] = self.record.config["variables"]
 
     def steps(self, epoch: int) -> np.ndarray:
         """Steps of the epoch whose weights were kept."""
@@ -117,4 +126,4 @@ class WeightReader:
             {path of a variable: NumPy array (R, ...)}.
         """
         rows = np.searchsorted(self.steps(epoch), steps)
-        return {path: self.record.read(_VARIABLES + path, epoch)[rows] for path in self._paths}
+        return {path: self.record.read(_VARIABLES + path, epoch)[rows] for path in self.paths}

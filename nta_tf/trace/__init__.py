@@ -1,6 +1,7 @@
 """Runs on disk: the only package that knows how a run directory is laid out.
 
-    config.json      what makes the run: settings, seeds, versions, data; written once
+    config.json      what makes the run: settings, seeds, versions, data; written once, and again
+                     when the run is extended
     progress.json    epochs that are done, and records that were added since by `nta.replay`;
                      replaced atomically after each epoch
     trace.zarr       chunked arrays, one row (one chunk) an epoch: what is measured at every

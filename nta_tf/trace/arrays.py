@@ -77,6 +77,15 @@ class ArrayStore:
             self._opened.pop(path, None)
         self._shapes = None
 
+    def resize(self, epochs: int) -> None:
+        """Makes room for `epochs` rows of every array."""
+        try:
+            for path in self.shapes:
+                array = self._array(path)
+                array.resize((epochs, *array.shape[1:]))
+        except OSError as error:
+            raise unwritable(self._directory, error) from error
+
     def read(self, path: str, epochs: int | slice) -> np.ndarray:
         """Rows of an array."""
         return np.asarray(self._array(path)[epochs])

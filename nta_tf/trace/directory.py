@@ -6,6 +6,10 @@ import json
 import pathlib
 from typing import Any
 
+import numpy as np
+
+from nta_tf import schedules
+
 SCHEMA_VERSION = 2
 FORMAT = "nta_tf run"
 # Facts about where a run was made; a run may be resumed elsewhere.
@@ -61,13 +65,40 @@ def read_config(directory: pathlib.Path) -> dict[str, Any]:
     return config
 
 
+def is_shorter(existing: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether a run is the one that is wanted, but for having fewer epochs."""
+    return existing["epochs"] < wanted["epochs"] and not _differences(
+        existing | {"epochs": wanted["epochs"]}, wanted
+    )
+
+
+def is_extendable(record: dict[str, Any], config: dict[str, Any], done: int, epochs: int) -> bool:
+    """Whether a record would have had the same rounds in a longer run.
+
+    Args:
+        record: Config of the record.
+        config: Config of the run.
+        done: Epochs that are done.
+        epochs: Epochs of the longer run.
+    """
+    if "schedule" not in record:
+        return True
+    try:
+        schedule = schedules.get(record["schedule"])
+    except ValueError:  # a schedule of the user's own
+        return False
+    steps = config["steps_per_epoch"]
+    return all(
+        np.array_equal(
+            schedule.steps(epoch, steps, config["epochs"]), schedule.steps(epoch, steps, epochs)
+        )
+        for epoch in range(done)
+    )
+
+
 def check_same(directory: pathlib.Path, existing: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raises if a directory holds another run than the one that is wanted."""
-    different = sorted(
-        key
-        for key in existing.keys() | wanted.keys()
-        if key not in _CIRCUMSTANCES and existing.get(key) != wanted.get(key)
-    )
+    different = _differences(existing, wanted)
     if different:
         shown = "; ".join(
             f"{key}: {short(existing.get(key))} there, {short(wanted.get(key))} here"
@@ -77,6 +108,14 @@ def check_same(directory: pathlib.Path, existing: dict[str, Any], wanted: dict[s
             f"{directory} holds another run ({shown}). Choose another directory, or the "
             "same settings to resume it."
         )
+
+
+def _differences(existing, wanted):
+    return sorted(
+        key
+        for key in existing.keys() | wanted.keys()
+        if key not in _CIRCUMSTANCES and existing.get(key) != wanted.get(key)
+    )
 
 
 def short(value: Any) -> str:

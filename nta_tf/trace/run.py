@@ -8,12 +8,22 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
+from nta_tf.trace import checkpoints
 from nta_tf.trace import directory as directories
 from nta_tf.trace.arrays import Arrays, ArrayStore
-from nta_tf.trace.directory import FORMAT, SCHEMA_VERSION, damaged, short, unwritable
+from nta_tf.trace.directory import (
+    FORMAT,
+    SCHEMA_VERSION,
+    RunDirectoryError,
+    damaged,
+    short,
+    unwritable,
+)
 from nta_tf.trace.files import write_json, write_text
 from nta_tf.trace.record import Record, Records, path_of
 
@@ -55,6 +65,8 @@ class Run:
     ) -> Run:
         """Starts a run, or takes up the one that the directory already holds.
 
+        A run with the same config but fewer epochs is extended.
+
         Args:
             directory: Path, or None for a run that lives in memory.
             config: JSON-ready dictionary of everything that makes the run.
@@ -76,15 +88,21 @@ class Run:
             return run
         directory = pathlib.Path(directory)
         if directory.exists() and not directories.is_empty(directory):
+            existing = directories.read_config(directory)
+            if directories.is_shorter(existing, config):
+                cls.open(directory)._extend(config["epochs"])
             directories.check_same(directory, directories.read_config(directory), config)
         if (directory / "progress.json").exists():
-            return cls.open(directory)
+            run = cls.open(directory)
+            if run.status == "finished" and run.epochs < config["epochs"]:
+                run.commit(status="running")
+            return run
         try:
             directory.mkdir(parents=True, exist_ok=True)
             write_json(directory / "config.json", config)
             run = cls(directory, config, _fresh(), ArrayStore.create(directory))
             run._add_arrays(measured, recorded)
-            run.commit(**run.progress)
+            run.commit()
         except OSError as error:
             raise unwritable(directory, error) from error
         return run
@@ -196,12 +214,91 @@ class Run:
             self.commit_record(name, config, 0)
         return self.records[name]
 
+    def load_weights(self, model: keras.Model) -> keras.Model:
+        """Gives a model the weights that training had after the last epoch that is done.
+
+        Args:
+            model: A `keras.Model` built like the one that was trained.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: If the run has no checkpoint: it lives in memory, where the model that was
+                trained has its weights, or was recorded in `model.fit`.
+            RunDirectoryError: If the checkpoint is damaged, or is that of another model.
+
+        Example:
+
+        >>> import tempfile
+        >>> import nta_tf as nta
+        >>> digits = nta.data.load("sample").x[:128].reshape(128, 784)
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     run = nta.train(nta.models.autoencoder(seed=0), digits, digits, epochs=1,
+        ...                     batch_size=64, optimizer="sgd", directory=f"{directory}/run")
+        ...     model = run.load_weights(nta.models.autoencoder())
+        >>> model.count_params()
+        84_064
+        """
+        if self.checkpoint() is None:
+            raise ValueError(
+                f"{self!r} keeps no checkpoint of the weights; those of a run in memory, or in "
+                "`model.fit`, are in the model that was trained."
+            )
+        self.restore(tf.train.Checkpoint(model=model), partly=True)
+        return model
+
+    def save(self, checkpoint: tf.train.Checkpoint, epochs: int) -> str | None:
+        """Writes the checkpoint after so many epochs; not yet committed.
+
+        Args:
+            checkpoint: A `tf.train.Checkpoint`.
+            epochs: How many epochs are done.
+
+        Returns:
+            What `commit(checkpoint=...)` takes: None for a run in memory.
+        """
+        path = self.checkpoint(epochs)
+        if path is None:
+            return None
+        checkpoints.write(self.directory, path, checkpoint)
+        return path.relative_to(self.directory).as_posix()
+
+    def restore(self, checkpoint: tf.train.Checkpoint, partly: bool = False) -> None:
+        """Reads the last checkpoint, if there is one.
+
+        Args:
+            checkpoint: A `tf.train.Checkpoint` of what it was written of.
+            partly: Whether the checkpoint may hold more, such as the optimizer.
+        """
+        path = self.checkpoint()
+        if path is not None:
+            checkpoints.read(self.directory, path, checkpoint, partly)
+
+    def _extend(self, epochs: int) -> None:
+        """Makes room for more epochs; the config is written last, so that it may be killed."""
+        before = self.config["epochs"]
+        for name, record in self.records.items():
+            if not directories.is_extendable(record.config, self.config, self.epochs, epochs):
+                raise RunDirectoryError(
+                    f"{self.directory} cannot be extended from {before} to {epochs} epochs: which "
+                    f"steps record {name!r} takes ({record.config['schedule']}) depends on the "
+                    "number of epochs. Choose another directory."
+                )
+        self._store.resize(epochs)
+        config = directories.read_config(self.directory)
+        write_json(self.directory / "config.json", {**config, "epochs": epochs})
+
     def commit(self, **progress: Any) -> None:
-        """Makes what was written so far count."""
-        self.progress = progress
+        """Makes what was written so far count.
+
+        Args:
+            **progress: What has changed of `progress`.
+        """
+        self.progress = {**self.progress, **progress}
         if self.directory is not None:
             try:
-                write_json(self.directory / "progress.json", progress)
+                write_json(self.directory / "progress.json", self.progress)
             except OSError as error:
                 raise unwritable(self.directory, error) from error
 
@@ -217,7 +314,7 @@ class Run:
     def commit_record(self, name: str, config: dict[str, Any], epochs: int) -> None:
         """Makes the first `epochs` epochs of an added record count."""
         added = {**self.progress.get("added", {}), name: {"config": config, "epochs": epochs}}
-        self.commit(**{**self.progress, "added": added})
+        self.commit(added=added)
         self.config["records"][name] = config
 
     def _add_arrays(self, measured: Arrays, recorded: Mapping[str, Arrays]) -> None:

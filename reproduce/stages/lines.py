@@ -293,7 +293,6 @@ def _last_weights(run, model, epoch):
             f"{run!r} kept no weights but those after epoch {run.epochs}. "
             f"Received: epoch={epoch}; leave it out, or train with a nta.WeightRounds recorder."
         )
-    checkpoint = tf.train.Checkpoint(model=model)
-    checkpoint.read(str(run.checkpoint())).expect_partial()
+    run.load_weights(model)
     values = {variable.path: variable.numpy() for variable in model.trainable_variables}
     return values, run.epochs, 0
