@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,6 +18,8 @@ from nta_tf.trace import Run
 from nta_tf.variables import moving_variables
 
 Logs = Mapping[str, Any] | None
+# `fit` tells no callback that it was interrupted, so that a lock may outlive it.
+_LOCKS: dict[str, contextlib.ExitStack] = {}
 
 
 class RecordRounds(keras.callbacks.Callback):
@@ -99,6 +102,7 @@ class RecordRounds(keras.callbacks.Callback):
             seed=None,  # `fit` draws the minibatches that it trains on
         )
         measured = session.measured_arrays(training)
+        self._lock()
         self.run = Run.create(self._directory, config, measured, arrays)
         self._steps = steps
         self._inputs = tf.constant(inputs)
@@ -140,7 +144,8 @@ class RecordRounds(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Logs = None) -> None:
         if self.run.status == "running":
-            self._commit(self.run.epochs, "finished")
+            self._commit(self.run.epochs, "finished", final=True)
+        self._unlock()
 
     def _record(self, step):
         """Gives the recorders that ask for it the round of this step."""
@@ -173,8 +178,22 @@ class RecordRounds(keras.callbacks.Callback):
                 "choose steps that are multiples of it."
             )
 
-    def _commit(self, epochs, status):
-        self.run.commit(epochs=epochs, status=status)
+    def _commit(self, epochs, status, final=False):
+        self.run.commit(epochs=epochs, status=status, final=final)
+
+    def _lock(self):
+        self._unlock()
+        if self._directory is not None:
+            lock = contextlib.ExitStack()
+            lock.enter_context(Run.writing(self._directory))
+            _LOCKS[os.path.realpath(self._directory)] = lock
+
+    def _unlock(self):
+        """Gives the lock back: that of a `fit` which was interrupted in this process, too."""
+        if self._directory is not None:
+            lock = _LOCKS.pop(os.path.realpath(self._directory), None)
+            if lock is not None:
+                lock.close()
 
 
 def _check_compiled_loss(model, inputs, targets, loss):

@@ -68,18 +68,26 @@ def replay(
     run = as_run(run_or_directory)
     kept = WeightReader(run, weights)
     inputs, targets = _checked(run, model, x, y)
+    with Run.writing(run.directory):
+        run.refresh()
+        _replay(run, kept, model, inputs, targets, recorders, progress)
+    return run
+
+
+def _replay(run, kept, model, inputs, targets, recorders, progress):
     training = _training(run, model, len(inputs))
     for recorder in recorders:
         arrays = recorder.start(training)
         _check_steps(run, recorder, kept)
         record = run.add_record(recorder.name, recorder.config(), arrays)
+        if record.is_added:
+            record.recover()
         epochs = range(record.done, run.whole_epochs)
         for epoch in tqdm(
             epochs, desc=recorder.name, disable=None if progress is None else not progress
         ):
             _replay_epoch(run, recorder, epoch, kept, model, inputs, targets)
             record.commit(epoch + 1)
-    return run
 
 
 def replay_cost(

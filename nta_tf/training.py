@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -105,9 +104,10 @@ def train(
         metadata=metadata,
         **compilation,
     )
-    run = Run.create(directory, config, session.measured_arrays(training), arrays)
-    loop = _Loop(training, optimizer, inputs, targets, recorders, seed, compilation)
-    loop.run(run, progress)
+    with Run.writing(directory):
+        run = Run.create(directory, config, session.measured_arrays(training), arrays)
+        loop = _Loop(training, optimizer, inputs, targets, recorders, seed, compilation)
+        loop.run(run, progress)
     return run
 
 
@@ -220,10 +220,8 @@ class _Loop:
         if diverged.size:
             progress["status"] = "diverged"
             progress["diverged_step"] = epoch * self.training.steps_per_epoch + int(diverged[0]) + 1
-        before = run.checkpoint()
-        run.commit(**progress, checkpoint=run.save(self.checkpoint, epoch + 1))
-        if before:
-            shutil.rmtree(before.parent, ignore_errors=True)
+        final = progress["status"] != "running"
+        run.commit(final=final, **progress, checkpoint=run.save(self.checkpoint, epoch + 1))
 
 
 def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_compile=False):

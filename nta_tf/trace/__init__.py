@@ -7,25 +7,34 @@
     trace.zarr       chunked arrays, one row (one chunk) an epoch: what is measured at every
                      step, and under records/NAME/ the arrays of each record
     checkpoints/     weights and optimizer after the last epoch that is done
-    results/*.csv    tables made from the trace
+    results/*.csv    tables made from the trace, each with its checksum in a file beside it
+
+    .lock            held by the one process that writes
 
 `progress.json` is the only commit marker: an epoch counts once its row of the trace and its
-checkpoint are on disk, and what lies beyond is overwritten by the resumed run. So a run may
-be killed at any moment.
+checkpoint are written, and what lies beyond is overwritten by the resumed run. So a run may
+be killed at any moment. Every few seconds, and at the end, the marker says besides up to which
+epoch all is on the disk; a run that lost power goes on from there.
+
+Everything has a checksum: rows of the trace in an array beside them (`arrays`), config and
+progress in progress.json, tables in files beside them, checkpoints by TensorFlow.
 """
 
 from nta_tf.trace.arrays import ArraySpecification
-from nta_tf.trace.directory import SCHEMA_VERSION, RunDirectoryError, damaged, unwritable
+from nta_tf.trace.directory import SCHEMA_VERSION, RunDirectoryError
+from nta_tf.trace.integrity import Damage
 from nta_tf.trace.record import Record
-from nta_tf.trace.run import Run, as_run
+from nta_tf.trace.run import Run, as_run, verify
+from nta_tf.trace.tables import read_table
 
 __all__ = [
     "SCHEMA_VERSION",
     "ArraySpecification",
+    "Damage",
     "Record",
     "Run",
     "RunDirectoryError",
     "as_run",
-    "damaged",
-    "unwritable",
+    "read_table",
+    "verify",
 ]

@@ -1,16 +1,29 @@
-"""Chunked arrays on disk or in memory, to which every epoch adds one row, one chunk."""
+"""Chunked arrays on disk or in memory, to which every epoch adds one row, one chunk.
+
+Arrays come in groups: what is measured at every step, and what each recorder keeps. A group has
+an array of checksums beside them, whose row of an epoch says which arrays have a row there and what
+its CRC-32 is. So a row that was changed, taken away or exchanged for another is never read as if it
+were right; zarr's own checksum (CRC-32C of each chunk) stands too, for those who know only zarr.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import zarr
+import zarr.codecs
 
-from nta_tf.trace.directory import unwritable
+from nta_tf.trace.directory import RunDirectoryError, unwritable
+
+_NAME = "trace.zarr"
+MEASURED = ""  # the group of what is measured at every step
+_CHECKSUMS = "checksums"
+_PRESENT = np.uint64(2**32)  # beside the 32 bits of a checksum: the row exists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +39,11 @@ class ArraySpecification:
     dtype: str
 
 
-_NAME = "trace.zarr"
 Arrays = Mapping[str, ArraySpecification]
 
 
 class ArrayStore:
-    """The arrays of a trace, by path.
+    """The arrays of a trace, by group and name.
 
     Args:
         group: A zarr group.
@@ -42,7 +54,8 @@ class ArrayStore:
         self._group = group
         self._directory = directory
         self._opened: dict[str, zarr.Array] = {}
-        self._shapes: dict[str, tuple[int, ...]] | None = None
+        self._names: dict[str, list[str]] = {}
+        self._sums: dict[tuple[str, int], np.ndarray] = {}
 
     @classmethod
     def create(cls, directory: pathlib.Path | None) -> ArrayStore:
@@ -55,61 +68,188 @@ class ArrayStore:
         """The store of a run."""
         return cls(zarr.open_group(str(directory / _NAME), mode="r+"), directory)
 
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """{path: shape of a row} of all arrays."""
-        if self._shapes is None:
-            self._shapes = dict(sorted(_shapes(self._group)))
-        return self._shapes
+    @staticmethod
+    def holds_rows(directory: pathlib.Path) -> bool:
+        """Whether any row was written in the store of a run."""
+        return any((directory / _NAME).glob("**/c"))
 
-    def add(self, arrays: Arrays, epochs: int) -> None:
-        """Makes room for `epochs` rows of each of the arrays."""
-        for path, specification in arrays.items():
+    def add(self, group: str, arrays: Arrays, epochs: int) -> None:
+        """Makes room for `epochs` rows of each array of a group.
+
+        Args:
+            group: Path of the group, "" or with a slash behind it.
+            arrays: {name: `ArraySpecification`}.
+            epochs: How many rows.
+        """
+        if _CHECKSUMS in arrays:
+            raise ValueError(f"No array of a record can be called {_CHECKSUMS!r}.")
+        names = sorted(arrays)
+        sums = ArraySpecification((1 + len(names),), "uint64")
+        for name, specification in {**arrays, _CHECKSUMS: sums}.items():
             self._group.create_array(
-                path,
+                group + name,
                 shape=(epochs, *specification.shape),
                 chunks=(1, *specification.shape),
                 dtype=specification.dtype,
                 fill_value=np.nan if specification.dtype.startswith("float") else 0,
-                compressors=None,  # random mantissas do not compress
+                compressors=zarr.codecs.Crc32cCodec(),  # random mantissas do not compress
                 overwrite=True,  # what a kill left before the record counted
+                attributes={"arrays": names} if name == _CHECKSUMS else None,
             )
-            self._opened.pop(path, None)
-        self._shapes = None
+            self._opened.pop(group + name, None)
+        self._names.pop(group, None)
+        self._sums = {key: row for key, row in self._sums.items() if key[0] != group}
 
-    def resize(self, epochs: int) -> None:
-        """Makes room for `epochs` rows of every array."""
+    def names(self, group: str) -> list[str]:
+        """Names of the arrays of a group."""
+        if group not in self._names:
+            self._names[group] = self._array(group, _CHECKSUMS).attrs["arrays"]
+        return list(self._names[group])
+
+    def shape(self, group: str, name: str) -> tuple[int, ...]:
+        """Shape of a row of an array."""
+        return self._array(group, name).shape[1:]
+
+    def resize(self, groups: Sequence[str], epochs: int) -> None:
+        """Makes room for `epochs` rows of every array of the groups."""
         try:
-            for path in self.shapes:
-                array = self._array(path)
-                array.resize((epochs, *array.shape[1:]))
+            for group in groups:
+                for name in (*self.names(group), _CHECKSUMS):
+                    array = self._array(group, name)
+                    array.resize((epochs, *array.shape[1:]))
         except OSError as error:
             raise unwritable(self._directory, error) from error
 
-    def read(self, path: str, epochs: int | slice) -> np.ndarray:
-        """Rows of an array."""
-        return np.asarray(self._array(path)[epochs])
+    def read(self, group: str, name: str, epochs: int | slice, done: int) -> np.ndarray:
+        """Rows of an array, held against their checksums.
 
-    def write(self, epoch: int, rows: Mapping[str, Any]) -> None:
-        """Writes the epoch's row of each of the arrays."""
+        Args:
+            group: Path of the group.
+            name: Name of the array.
+            epochs: Index or slice of epochs.
+            done: How many epochs count; rows of others are filled.
+
+        Returns:
+            NumPy array, without the first axis for a single index.
+
+        Raises:
+            RunDirectoryError: If a row is damaged.
+        """
+        array = self._array(group, name)
+        chosen = range(array.shape[0])[epochs]
+        indices = [chosen] if isinstance(chosen, int) else list(chosen)
+        self._read_checksums(group, [epoch for epoch in indices if epoch < done])
+        rows = self._rows(group, name, indices)
+        for position, epoch in enumerate(indices):
+            if epoch >= done:
+                rows[position] = array.fill_value
+            elif not self._is_whole(group, name, epoch, rows[position]):
+                raise self._damaged(group, name, epoch)
+        return rows[0] if isinstance(chosen, int) else rows
+
+    def write(self, group: str, epoch: int, rows: Mapping[str, Any]) -> None:
+        """Writes the epoch's row of arrays of a group."""
+        if not rows:
+            return
+        names = self.names(group)
+        sums = np.zeros(1 + len(names), np.uint64)
+        sums[0] = epoch + 1
         try:
-            for path, row in rows.items():
-                self._array(path)[epoch] = row
+            for name, row in rows.items():
+                array = self._array(group, name)
+                row = np.broadcast_to(np.asarray(row, array.dtype), array.shape[1:])
+                array[epoch] = row
+                sums[1 + names.index(name)] = _checksum(row)
+            self._array(group, _CHECKSUMS)[epoch] = sums
         except OSError as error:
             raise unwritable(self._directory, error) from error
+        self._sums[group, epoch] = sums
 
-    def _array(self, path: str) -> zarr.Array:
+    def damaged_rows(self, group: str, first: int, done: int) -> Iterator[tuple[str, int]]:
+        """Yields (file, epoch) of every row from `first` on, up to `done`, that is damaged."""
+        for epoch in range(first, done):
+            for name in self.names(group):
+                try:
+                    self.read(group, name, epoch, done)
+                except RunDirectoryError:
+                    yield self.file(group, name, epoch), epoch
+
+    def file(self, group: str, name: str, epoch: int) -> str:
+        """Where a row lies, from the run directory on."""
+        array = self._array(group, name)
+        key = array.metadata.encode_chunk_key((epoch, *[0] * (array.ndim - 1)))
+        return f"{_NAME}/{group}{name}/{key}"
+
+    def _rows(self, group, name, indices):
+        """Rows as they lie there; those that zarr refuses raise an error that names them."""
+        array = self._array(group, name)
+        try:
+            if not indices:
+                return np.empty((0, *array.shape[1:]), array.dtype)
+            return np.array(array[indices[0] : indices[-1] + 1 : _step(indices)])
+        except (ValueError, OSError):  # a checksum of zarr's, or a chunk of another size
+            for epoch in indices:
+                try:
+                    np.asarray(array[epoch])
+                except (ValueError, OSError) as error:
+                    raise self._damaged(group, name, epoch) from error
+            raise
+
+    def _is_whole(self, group, name, epoch, row):
+        expected = self._sums[group, epoch][1 + self.names(group).index(name)]
+        return expected in (0, _checksum(row))  # zero: the epoch has no row of this array
+
+    def _read_checksums(self, group, epochs):
+        unread = [epoch for epoch in epochs if (group, epoch) not in self._sums]
+        if not unread:
+            return
+        first, last = min(unread), max(unread)
+        rows = self._rows(group, _CHECKSUMS, list(range(first, last + 1)))
+        for epoch in unread:
+            if rows[epoch - first][0] != epoch + 1:
+                raise self._damaged(group, _CHECKSUMS, epoch)
+            self._sums[group, epoch] = rows[epoch - first]
+
+    def _damaged(self, group, name, epoch):
+        file = self.file(group, name, epoch)
+        missing = self._directory is not None and not (self._directory / file).exists()
+        return RunDirectoryError(
+            f"{self._directory}: {file} is {'missing' if missing else 'damaged'}. Epochs before "
+            f"{epoch + 1} can still be read. {remedy(group)}"
+        )
+
+    def _array(self, group, name):
         """An array, opened once: that takes longer than reading a short row."""
+        path = group + name
         if path not in self._opened:
-            if path not in self.shapes:
-                raise KeyError(f"The trace has no array {path!r}; it has {list(self.shapes)}.")
-            self._opened[path] = self._group[path]
+            try:
+                array = self._group[path]
+            except (KeyError, ValueError, TypeError, OSError) as error:
+                if name != _CHECKSUMS and name not in self.names(group):
+                    raise KeyError(
+                        f"The trace has no array {path!r}; it has {self.names(group)} there."
+                    ) from None
+                raise RunDirectoryError(
+                    f"{self._directory}: {_NAME}/{path}/zarr.json is damaged or missing. "
+                    f"{remedy(group)}"
+                ) from error
+            self._opened[path] = array
         return self._opened[path]
 
 
-def _shapes(group: zarr.Group, prefix: str = "") -> Iterator[tuple[str, tuple[int, ...]]]:
-    for name, member in group.members():
-        if isinstance(member, zarr.Group):
-            yield from _shapes(member, f"{prefix}{name}/")
-        else:
-            yield f"{prefix}{name}", member.shape[1:]
+def remedy(group: str) -> str:
+    """What to do about a damaged row of a group."""
+    if not group:
+        return "To have it again, take the run away and train again."
+    return (
+        "To have it again, replay the recorder under another name where the run kept its weights, "
+        "or take the run away and train again."
+    )
+
+
+def _checksum(row):
+    return _PRESENT | np.uint64(zlib.crc32(np.ascontiguousarray(row).view(np.uint8).data))
+
+
+def _step(indices):
+    return indices[1] - indices[0] if len(indices) > 1 else 1

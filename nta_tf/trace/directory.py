@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
 
 from nta_tf import schedules
+from nta_tf.trace import files
 
 SCHEMA_VERSION = 2
 FORMAT = "nta_tf run"
+CONFIG, PROGRESS, LOCK = "config.json", "progress.json", ".lock"
+_STATUSES = ("running", "finished", "diverged")
+_CHECKPOINT = re.compile(r"checkpoints/epoch_\d{4,}/weights")
 # Facts about where a run was made; a run may be resumed elsewhere.
 _CIRCUMSTANCES = ("versions", "environment")
 
@@ -20,12 +25,24 @@ class RunDirectoryError(OSError):
     """A run directory that cannot be used: foreign, damaged, different or unwritable."""
 
 
-def damaged(directory: pathlib.Path | None, error: Exception) -> RunDirectoryError:
-    """The error to raise when a run directory cannot be read."""
-    return RunDirectoryError(
-        f"{directory} is a damaged run ({type(error).__name__}: {error}); move it away and "
+class DamagedRunError(RunDirectoryError):
+    """A run of which a file without which nothing can be read is damaged.
+
+    Attributes:
+        file: That file, from the run directory on.
+    """
+
+    file: str = CONFIG
+
+
+def damaged(directory: pathlib.Path | None, file: str, why: object) -> DamagedRunError:
+    """The error to raise when a file of a run directory cannot be read."""
+    error = DamagedRunError(
+        f"{directory} is a damaged run: {file} cannot be read ({why}). Take the directory away and "
         "train again."
     )
+    error.file = file
+    return error
 
 
 def unwritable(directory: pathlib.Path | None, error: OSError) -> RunDirectoryError:
@@ -37,23 +54,49 @@ def unwritable(directory: pathlib.Path | None, error: OSError) -> RunDirectoryEr
     )
 
 
+def check_name(what: str, name: Any) -> None:
+    """Raises unless a name can be that of a file in the run directory.
+
+    Args:
+        what: Of what it is the name, for the error.
+        name: The name.
+    """
+    plain = isinstance(name, str) and name.isprintable() and not set(name) & set("/\\")
+    if not plain or not name.strip(". ") or name.startswith("__"):
+        raise ValueError(
+            f"{what} becomes the name of a file: it must be printable, without slashes, and more "
+            f"than dots. Received: {name!r}"
+        )
+
+
 def is_empty(directory: pathlib.Path) -> bool:
     """Whether there is nothing in it but what a kill during the first write leaves."""
     if not directory.is_dir():
         return False
-    return all(path.name.startswith(".config.json.") for path in directory.iterdir())
+    return all(
+        path.name == LOCK or path.name.startswith(f".{CONFIG}.") for path in directory.iterdir()
+    )
+
+
+def is_foreign(directory: pathlib.Path) -> bool:
+    """Whether the path holds something that is no run, not even a damaged one."""
+    if not directory.exists():
+        return False
+    return not is_empty(directory) and not (directory / CONFIG).is_file()
 
 
 def read_config(directory: pathlib.Path) -> dict[str, Any]:
     """The config of a run, or an error if the directory is none that can be read."""
     try:
-        config = json.loads((directory / "config.json").read_text())
-        known = config["format"] == FORMAT and isinstance(config["records"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
+        config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+        known = config["format"] == FORMAT
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        if (directory / PROGRESS).is_file():
+            raise damaged(directory, CONFIG, error) from error
         known = False
     if not known:
         raise RunDirectoryError(
-            f"{directory} is not a run of nta_tf (no config.json that says so); choose an "
+            f"{directory} is not a run of nta_tf (no {CONFIG} that says so); choose an "
             "empty or a new directory. Nothing in it was changed."
         )
     schema = config.get("schema_version")
@@ -62,7 +105,41 @@ def read_config(directory: pathlib.Path) -> dict[str, Any]:
             f"{directory} has schema version {schema}; this nta_tf reads "
             f"version {SCHEMA_VERSION}. Use the nta_tf that made it."
         )
+    records = config.get("records")
+    fits = isinstance(config.get("epochs"), int) and isinstance(records, dict)
+    if not fits or not all(isinstance(r, dict) and "kind" in r for r in records.values()):
+        raise damaged(directory, CONFIG, "its epochs or records are not what nta_tf writes")
     return config
+
+
+def write_progress(directory: pathlib.Path, progress: dict[str, Any]) -> None:
+    """Replaces the commit marker."""
+    files.write_json(directory / PROGRESS, files.with_checksum(progress))
+
+
+def config_checksum(config: dict[str, Any]) -> str:
+    """Checksum of a config, by which progress.json knows it."""
+    return files.with_checksum(config)["checksum"]
+
+
+def read_progress(directory: pathlib.Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The commit marker, or an error if it or the config is damaged."""
+    try:
+        text = (directory / PROGRESS).read_text(encoding="utf-8")
+        progress = files.without_checksum(json.loads(text))
+        if config_checksum(config) not in progress["config"]:
+            raise damaged(directory, CONFIG, "its checksum does not match")
+        epochs, synced = progress["epochs"], progress["synced"]
+        for name in (progress["checkpoint"], progress["synced_checkpoint"]):
+            if name is not None and not _CHECKPOINT.fullmatch(name):
+                raise ValueError(f"it names a checkpoint {name!r}")
+        if not 0 <= synced <= epochs <= config["epochs"] or progress["status"] not in _STATUSES:
+            raise ValueError(f"{epochs} epochs, {progress['status']}")
+    except DamagedRunError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise damaged(directory, PROGRESS, error) from error
+    return progress
 
 
 def is_shorter(existing: dict[str, Any], wanted: dict[str, Any]) -> bool:

@@ -21,11 +21,13 @@ class Record:
     Attributes:
         run: The `Run`.
         name: Name of the record.
+        group: Where its arrays lie in the trace.
     """
 
     def __init__(self, run: Run, name: str, store: ArrayStore) -> None:
         self.run = run
         self.name = name
+        self.group = group_of(name)
         self._store = store
         self._counted: tuple[int, np.ndarray] | None = None
 
@@ -42,18 +44,20 @@ class Record:
     @property
     def arrays(self) -> dict[str, tuple[int, ...]]:
         """{array: shape of a row}; a row is what an epoch adds."""
-        prefix = path_of(self.name, "")
-        return {
-            path.removeprefix(prefix): shape
-            for path, shape in self._store.shapes.items()
-            if path.startswith(prefix)
-        }
+        names = self._store.names(self.group)
+        return {name: self._store.shape(self.group, name) for name in names}
+
+    @property
+    def is_added(self) -> bool:
+        """Whether it was made after the training, by `nta.replay`."""
+        return self.name in self.run.progress["added"]
 
     @property
     def done(self) -> int:
         """How many epochs of the run it covers: all, unless it is being replayed."""
-        added = self.run.progress.get("added", {})
-        return added[self.name]["epochs"] if self.name in added else self.run.whole_epochs
+        if self.is_added:
+            return self.run.progress["added"][self.name]["epochs"]
+        return self.run.whole_epochs
 
     @property
     def rounds(self) -> np.ndarray:
@@ -78,9 +82,12 @@ class Record:
 
         Returns:
             NumPy array with the epochs as first axis, without it for a single index.
+
+        Raises:
+            RunDirectoryError: If a row of them is damaged or missing.
         """
         epochs = slice(0, self.run.epochs) if epoch is None else epoch
-        return self._store.read(path_of(self.name, array), epochs)
+        return self._store.read(self.group, array, epochs, self.done)
 
     def read_rounds(self, array: str, epoch: int | None = None) -> np.ndarray:
         """An array that has an entry for each round, without the filling of shorter epochs.
@@ -100,7 +107,13 @@ class Record:
 
     def write(self, epoch: int, rows: Mapping[str, Any]) -> None:
         """Writes the epoch's row of each of the arrays; not yet committed."""
-        self._store.write(epoch, {path_of(self.name, array): row for array, row in rows.items()})
+        self._store.write(self.group, epoch, rows)
+
+    def recover(self) -> None:
+        """Forgets epochs of an added record that a loss of power kept from the disk."""
+        synced = self.run.progress["added"][self.name]["synced"]
+        if any(self._store.damaged_rows(self.group, synced, self.done)):
+            self.commit(synced)
 
     def commit(self, epochs: int) -> None:
         """Makes the epochs of an added record count that were written so far."""
@@ -132,6 +145,6 @@ class Records(Mapping[str, Record]):
         return len(self._run.config["records"])
 
 
-def path_of(record: str, array: str) -> str:
-    """Where an array of a record lies in the trace."""
-    return f"{_RECORDS}/{record}/{array}"
+def group_of(record: str) -> str:
+    """Where the arrays of a record lie in the trace."""
+    return f"{_RECORDS}/{record}/"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -13,19 +15,25 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from nta_tf.trace import checkpoints
+from nta_tf.trace import checkpoints, files, integrity, locking, resuming, tables
 from nta_tf.trace import directory as directories
-from nta_tf.trace.arrays import Arrays, ArrayStore
+from nta_tf.trace.arrays import MEASURED, Arrays, ArrayStore
 from nta_tf.trace.directory import (
+    CONFIG,
     FORMAT,
+    PROGRESS,
     SCHEMA_VERSION,
     RunDirectoryError,
     damaged,
     short,
     unwritable,
 )
-from nta_tf.trace.files import write_json, write_text
-from nta_tf.trace.record import Record, Records, path_of
+from nta_tf.trace.integrity import Damage
+from nta_tf.trace.record import Record, Records, group_of
+
+# Epochs count at once; that they are on the disk is waited for only so often, since it takes some
+# hundredths of a second. After a loss of power a run goes on from where it was waited for last.
+_SYNC_SECONDS = 5.0
 
 
 class Run:
@@ -49,11 +57,12 @@ class Run:
         store: ArrayStore,
     ) -> None:
         self.directory = directory
-        added = {name: record["config"] for name, record in progress.get("added", {}).items()}
+        added = {name: record["config"] for name, record in progress["added"].items()}
         self.config = {**config, "records": {**config["records"], **added}}
         self.progress = progress
         self.records: Mapping[str, Record] = Records(self, store)
         self._store = store
+        self._synced_at = time.monotonic()
 
     @classmethod
     def create(
@@ -65,7 +74,7 @@ class Run:
     ) -> Run:
         """Starts a run, or takes up the one that the directory already holds.
 
-        A run with the same config but fewer epochs is extended.
+        A run with the same config but fewer epochs is extended. The caller holds `writing`.
 
         Args:
             directory: Path, or None for a run that lives in memory.
@@ -80,31 +89,34 @@ class Run:
             RunDirectoryError: If the directory holds something else, a damaged run or a
                 run with another config, or cannot be written.
         """
+        for name in recorded:
+            directories.check_name("The name of a record", name)
         config = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **config}
         config = json.loads(json.dumps(config))
-        if directory is None:
-            run = cls(None, config, _fresh(), ArrayStore.create(None))
-            run._add_arrays(measured, recorded)
-            return run
-        directory = pathlib.Path(directory)
-        if directory.exists() and not directories.is_empty(directory):
-            existing = directories.read_config(directory)
-            if directories.is_shorter(existing, config):
-                cls.open(directory)._extend(config["epochs"])
-            directories.check_same(directory, directories.read_config(directory), config)
-        if (directory / "progress.json").exists():
-            run = cls.open(directory)
-            if run.status == "finished" and run.epochs < config["epochs"]:
-                run.commit(status="running")
-            return run
+        path = None if directory is None else pathlib.Path(directory)
+        if path is not None and path.exists() and not directories.is_empty(path):
+            existing = directories.read_config(path)
+            if not directories.is_shorter(existing, config):
+                directories.check_same(path, existing, config)
+            if (path / PROGRESS).exists():
+                run = cls.open(path)
+                resuming.take_up(run, run._store, config["epochs"])
+                return run
+            if ArrayStore.holds_rows(path):
+                raise damaged(path, PROGRESS, "it is missing beside a trace that has rows")
         try:
-            directory.mkdir(parents=True, exist_ok=True)
-            write_json(directory / "config.json", config)
-            run = cls(directory, config, _fresh(), ArrayStore.create(directory))
-            run._add_arrays(measured, recorded)
+            if path is not None:
+                path.mkdir(parents=True, exist_ok=True)
+                files.write_json(path / CONFIG, config)
+            run = cls(path, config, _fresh(config), ArrayStore.create(path))
+            run._store.add(MEASURED, measured, config["epochs"])
+            for name, arrays in recorded.items():
+                run._store.add(group_of(name), arrays, config["epochs"])
             run.commit()
+        except RunDirectoryError:
+            raise
         except OSError as error:
-            raise unwritable(directory, error) from error
+            raise unwritable(path, error) from error
         return run
 
     @classmethod
@@ -122,14 +134,35 @@ class Run:
         """
         directory = pathlib.Path(directory)
         config = directories.read_config(directory)
+        progress = directories.read_progress(directory, config)
         try:
-            progress = json.loads((directory / "progress.json").read_text())
-            progress["epochs"], progress["status"]
             store = ArrayStore.open(directory)
-            store.read("losses", slice(0, 0))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise damaged(directory, error) from error
+            store.shape(MEASURED, "losses")
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise damaged(directory, "trace.zarr", error) from error
         return cls(directory, config, progress, store)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def writing(directory: str | os.PathLike[str] | None) -> Iterator[None]:
+        """Holds the right to write a run, which one process at a time has.
+
+        Args:
+            directory: Path of the run, which is made if it is not there; None for one in memory.
+
+        Raises:
+            RunDirectoryError: If another process has it, or the directory cannot be made.
+        """
+        path = None if directory is None else pathlib.Path(directory)
+        if path is not None and directories.is_foreign(path):
+            path = None  # nothing will be written there
+        if path is not None:
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise unwritable(path, error) from error
+        with locking.writing(path):
+            yield
 
     @property
     def epochs(self) -> int:
@@ -154,7 +187,7 @@ class Run:
     @property
     def measured(self) -> list[str]:
         """Names of what is measured at every step: `"losses"`, `"accuracies"`."""
-        return [name for name in self._store.shapes if "/" not in name]
+        return self._store.names(MEASURED)
 
     def read(self, name: str, epochs: int | slice | None = None) -> np.ndarray:
         """What was measured at every step.
@@ -165,12 +198,16 @@ class Run:
 
         Returns:
             NumPy array (epochs, steps), without the first axis for a single index.
+
+        Raises:
+            RunDirectoryError: If a row of them is damaged or missing.
         """
-        return self._store.read(name, slice(0, self.epochs) if epochs is None else epochs)
+        rows = slice(0, self.epochs) if epochs is None else epochs
+        return self._store.read(MEASURED, name, rows, self.epochs)
 
     def write(self, epoch: int, rows: Mapping[str, Any]) -> None:
         """Writes what was measured in an epoch; not yet committed."""
-        self._store.write(epoch, rows)
+        self._store.write(MEASURED, epoch, rows)
 
     def checkpoint(self, epoch: int | None = None) -> pathlib.Path | None:
         """Where the checkpoint after an epoch lies, as `tf.train.Checkpoint` takes it.
@@ -183,36 +220,8 @@ class Run:
         """
         name = self.progress["checkpoint"]
         if epoch is not None:
-            name = f"checkpoints/epoch_{epoch:04d}/weights"
-        if self.directory is None or not name:
-            return None
-        return self.directory / name
-
-    def add_record(self, name: str, config: dict[str, Any], arrays: Arrays) -> Record:
-        """Makes room in the trace for a record of a run that has ended, or finds it there.
-
-        Args:
-            name: Name of the record.
-            config: JSON-ready dictionary of what makes the record.
-            arrays: {name: `ArraySpecification`}; every array has a row an epoch.
-
-        Returns:
-            The `Record`.
-
-        Raises:
-            ValueError: If the run has another record of that name.
-        """
-        config = json.loads(json.dumps(config))
-        existing = self.config["records"].get(name)
-        if existing is not None and existing != config:
-            raise ValueError(
-                f"{self!r} has another record {name!r} ({short(existing)}). Give the new one "
-                "another name."
-            )
-        if existing is None:
-            self._add_arrays({}, {name: arrays})
-            self.commit_record(name, config, 0)
-        return self.records[name]
+            name = f"{checkpoints.FOLDER}/epoch_{epoch:04d}/weights"
+        return self._path(name)
 
     def load_weights(self, model: keras.Model) -> keras.Model:
         """Gives a model the weights that training had after the last epoch that is done.
@@ -237,8 +246,8 @@ class Run:
         ...     run = nta.train(nta.models.autoencoder(seed=0), digits, digits, epochs=1,
         ...                     batch_size=64, optimizer="sgd", directory=f"{directory}/run")
         ...     model = run.load_weights(nta.models.autoencoder())
-        >>> model.count_params()
-        84_064
+        >>> model.name
+        'autoencoder'
         """
         if self.checkpoint() is None:
             raise ValueError(
@@ -275,54 +284,108 @@ class Run:
         if path is not None:
             checkpoints.read(self.directory, path, checkpoint, partly)
 
-    def _extend(self, epochs: int) -> None:
-        """Makes room for more epochs; the config is written last, so that it may be killed."""
-        before = self.config["epochs"]
-        for name, record in self.records.items():
-            if not directories.is_extendable(record.config, self.config, self.epochs, epochs):
-                raise RunDirectoryError(
-                    f"{self.directory} cannot be extended from {before} to {epochs} epochs: which "
-                    f"steps record {name!r} takes ({record.config['schedule']}) depends on the "
-                    "number of epochs. Choose another directory."
-                )
-        self._store.resize(epochs)
-        config = directories.read_config(self.directory)
-        write_json(self.directory / "config.json", {**config, "epochs": epochs})
-
-    def commit(self, **progress: Any) -> None:
-        """Makes what was written so far count.
+    def add_record(self, name: str, config: dict[str, Any], arrays: Arrays) -> Record:
+        """Makes room in the trace for a record of a run that has ended, or finds it there.
 
         Args:
-            **progress: What has changed of `progress`.
-        """
-        self.progress = {**self.progress, **progress}
-        if self.directory is not None:
-            try:
-                write_json(self.directory / "progress.json", self.progress)
-            except OSError as error:
-                raise unwritable(self.directory, error) from error
+            name: Name of the record.
+            config: JSON-ready dictionary of what makes the record.
+            arrays: {name: `ArraySpecification`}; every array has a row an epoch.
 
-    def save_table(self, name: str, table: pd.DataFrame) -> pathlib.Path:
-        """Writes a pandas table to results/NAME.csv, whole or not at all."""
-        if self.directory is None:
-            raise ValueError(f"{self!r} has no directory in which a table could be kept.")
-        path = self.directory / "results" / f"{name}.csv"
-        path.parent.mkdir(exist_ok=True)
-        write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.12g"))
-        return path
+        Returns:
+            The `Record`.
+
+        Raises:
+            ValueError: If the run has another record of that name.
+        """
+        directories.check_name("The name of a record", name)
+        config = json.loads(json.dumps(config))
+        existing = self.config["records"].get(name)
+        if existing is not None and existing != config:
+            raise ValueError(
+                f"{self!r} has another record {name!r} ({short(existing)}). Give the new one "
+                "another name."
+            )
+        if existing is None:
+            self._store.add(group_of(name), arrays, self.config["epochs"])
+            self.commit_record(name, config, 0)
+        return self.records[name]
 
     def commit_record(self, name: str, config: dict[str, Any], epochs: int) -> None:
         """Makes the first `epochs` epochs of an added record count."""
-        added = {**self.progress.get("added", {}), name: {"config": config, "epochs": epochs}}
-        self.commit(added=added)
+        record = {**self.progress["added"].get(name, {"synced": 0}), "config": config}
+        added = {**self.progress["added"], name: {**record, "epochs": epochs}}
+        self.commit(final=epochs == self.whole_epochs, added=added)
         self.config["records"][name] = config
 
-    def _add_arrays(self, measured: Arrays, recorded: Mapping[str, Arrays]) -> None:
-        arrays = dict(measured)
-        for record, specifications in recorded.items():
-            for array, specification in specifications.items():
-                arrays[path_of(record, array)] = specification
-        self._store.add(arrays, self.config["epochs"])
+    def commit(self, final: bool = False, **progress: Any) -> None:
+        """Makes what was written so far count.
+
+        Args:
+            final: Whether nothing more is to come soon, so that it must be on the disk.
+            **progress: What has changed of `progress`.
+        """
+        self.progress = {**self.progress, **progress}
+        if self.directory is None:
+            return
+        try:
+            if final or time.monotonic() - self._synced_at > _SYNC_SECONDS:
+                files.sync(self.directory)
+                self._note_synced()
+            directories.write_progress(self.directory, self.progress)
+        except OSError as error:
+            raise unwritable(self.directory, error) from error
+        kept = (self.checkpoint(), self._path(self.progress["synced_checkpoint"]))
+        checkpoints.remove(self.directory, kept)
+
+    def refresh(self) -> None:
+        """Reads again what counts, which another process may have changed."""
+        if self.directory is not None:
+            self.progress = directories.read_progress(
+                self.directory, directories.read_config(self.directory)
+            )
+            for name, record in self.progress["added"].items():
+                self.config["records"][name] = record["config"]
+
+    def save_table(self, name: str, table: pd.DataFrame) -> pathlib.Path:
+        """Writes a pandas table to results/NAME.csv, whole or not at all, with its checksum.
+
+        `nta.trace.read_table` reads it and holds it against that.
+        """
+        directories.check_name("The name of a table", name)
+        if self.directory is None:
+            raise ValueError(f"{self!r} has no directory in which a table could be kept.")
+        path = self.directory / "results" / f"{name}.csv"
+        tables.write_table(path, table)
+        return path
+
+    def verify(self) -> list[Damage]:
+        """Reads everything that the run holds, and says what of it is damaged.
+
+        Returns:
+            A list of `nta.trace.Damage` (file, problem, remedy); empty if the run is whole. Damage
+            that keeps a run from being opened is found by `nta.trace.verify`.
+
+        Example:
+
+        >>> import nta_tf as nta
+        >>> digits = nta.data.load("sample").x[:128].reshape(128, 784)
+        >>> run = nta.train(nta.models.autoencoder(seed=0), digits, digits, epochs=1,
+        ...                 batch_size=64, optimizer="sgd")
+        >>> run.verify()
+        []
+        """
+        return list(integrity.find_damage(self, self._store))
+
+    def _note_synced(self) -> None:
+        self._synced_at = time.monotonic()
+        self.progress["synced"] = self.epochs
+        self.progress["synced_checkpoint"] = self.progress["checkpoint"]
+        for record in self.progress["added"].values():
+            record["synced"] = record["epochs"]
+
+    def _path(self, name: str | None) -> pathlib.Path | None:
+        return None if self.directory is None or not name else self.directory / name
 
     def __repr__(self) -> str:
         where = self.directory or "in memory"
@@ -336,5 +399,31 @@ def as_run(run_or_directory: Run | str | os.PathLike[str]) -> Run:
     return Run.open(run_or_directory)
 
 
-def _fresh():
-    return {"epochs": 0, "status": "running", "checkpoint": None}
+def verify(directory: str | os.PathLike[str]) -> list[Damage]:
+    """Reads everything in a run directory and holds it against its checksums.
+
+    Args:
+        directory: Path of a run.
+
+    Returns:
+        A list of `nta.trace.Damage`; empty if the run is whole.
+
+    Raises:
+        RunDirectoryError: If the directory holds no run, or one of another schema.
+    """
+    try:
+        return Run.open(directory).verify()
+    except directories.DamagedRunError as error:
+        return [Damage(error.file, str(error), "Take the directory away and train again.")]
+
+
+def _fresh(config):
+    return {
+        "added": {},
+        "checkpoint": None,
+        "config": [directories.config_checksum(config)],
+        "epochs": 0,
+        "status": "running",
+        "synced": 0,
+        "synced_checkpoint": None,
+    }
