@@ -23,10 +23,9 @@ def moving_variables(model: keras.Model) -> list[keras.Variable]:
 
     >>> import keras
     >>> import nta_tf as nta
-    >>> layers = [keras.Input((4,)), keras.layers.Dense(3, name="d"),
-    ...           keras.layers.BatchNormalization(name="n")]
-    >>> [variable.path for variable in nta.variables.moving_variables(keras.Sequential(layers))]
-    ['d/kernel', 'd/bias', 'n/gamma', 'n/beta', 'n/moving_mean', 'n/moving_variance']
+    >>> layers = [keras.Input((4,)), keras.layers.Dense(3), keras.layers.BatchNormalization()]
+    >>> [variable.name for variable in nta.variables.moving_variables(keras.Sequential(layers))]
+    ['kernel', 'bias', 'gamma', 'beta', 'moving_mean', 'moving_variance']
     """
     variables = list(model.trainable_variables)
     known = {id(variable) for variable in variables}

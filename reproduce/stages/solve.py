@@ -112,9 +112,9 @@ def _earlier(path: Path) -> pd.DataFrame:
     if not path.exists():
         return pd.DataFrame(columns=["reduction", *_PROBLEM])
     try:
-        table = pd.read_csv(path)
+        table = nta.trace.read_table(path)
         table[[*_PROBLEM, "round", "epoch", "regret"]]
-    except (ValueError, KeyError) as error:  # pandas' parser errors are ValueErrors
+    except (nta.RunDirectoryError, ValueError, KeyError) as error:
         raise ResultsError(
             f"{path} is damaged ({error}). Take it away, then solve again: what it held is "
             "computed anew."

@@ -69,7 +69,7 @@ def test_explored_tables_hold_the_librarys_measures(runs, tmp_path, capsys):
     assert main(["explore", str(root), "--save", str(tmp_path / "saved")]) == 0
     assert "figures 5 --runs" in capsys.readouterr().out
     run = tmp_path / "saved" / _RUNS[0]
-    tables = {path.stem: pd.read_csv(path) for path in (run / "results").iterdir()}
+    tables = {path.stem: pd.read_csv(path) for path in (run / "results").glob("*.csv")}
     assert set(tables) == {"losses", "minimum_hamming", "switches", "log_volume", "exploration"}
     layers = [f"dense_{number}" for number in range(1, 6)]
     for scope in ["network", "dense_3"]:
