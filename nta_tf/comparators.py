@@ -22,7 +22,9 @@ COMPARATORS = ("static", "each_epoch", "each_round")
 # Of two ways to end, a sum has the one that stands first.
 _PRECEDENCE = (
     Status.NON_FINITE,
+    Status.DIVERGED,
     Status.UNATTAINED,
+    Status.ILL_CONDITIONED,
     Status.STALLED,
     Status.MAX_ITERATIONS,
     Status.ON_BALL,

@@ -23,6 +23,17 @@ KINDS = (
 )
 
 
+def rng_normal(rng, shape):
+    return rng.normal(size=shape)
+
+
+TARGETS = {
+    "binary_cross_entropy": lambda rng, shape: rng.integers(2, size=shape),
+    "hinge": lambda rng, shape: rng.choice([-1.0, 1.0], size=shape),
+    "poisson": lambda rng, shape: rng.poisson(2.0, size=shape),
+}
+
+
 def arrays(rng, size, kind="plain", loss="cross_entropy"):
     """G, outputs, targets, weights and centre."""
     groups, examples, components, shape = SIZES[size]
@@ -45,8 +56,8 @@ def arrays(rng, size, kind="plain", loss="cross_entropy"):
         targets = np.full((groups, examples), 1)
         tensors[:, 1] = tensors[:, 0] + np.abs(tensors[:, 1])
         tensors[:, 2:] = tensors[:, :1]
-    if loss == "mse":
-        targets = rng.normal(size=outputs.shape)
+    if loss != "cross_entropy":
+        targets = TARGETS.get(loss, rng_normal)(rng, outputs.shape)
     weights = rng.uniform(0.5, 1.5, size=groups) / examples
     return tensors, outputs, targets, weights, rng.normal(size=shape)
 

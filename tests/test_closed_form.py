@@ -145,6 +145,73 @@ def test_gap_is_small_where_the_minimiser_is_far_away(rng):
     assert optimum.gap < 1e-2
 
 
+def test_gap_follows_directions_without_curvature():
+    """H has no curvature along the second weight that it can show, but F has a slope there."""
+    slope = np.array([[-1.0, -1e-3]])
+    quadratic = Quadratic(np.diag([1.0, 1e-17])[None], slope, 2.0)
+    optimum = minimize(quadratic)
+    np.testing.assert_allclose(optimum.weights, [[1.0, 0.0]])
+    reach = 2 * np.linalg.norm(optimum.weights)
+    better = quadratic.value(optimum.weights + [[0.0, math.sqrt(reach**2 - 1)]])
+    assert optimum.loss - optimum.gap <= better < optimum.loss
+    assert optimum.status is Status.ILL_CONDITIONED and not optimum.status.solved
+    # Where there is no curvature at all, F is followed to zero.
+    flat = minimize(Quadratic(np.zeros((1, 2, 2)), slope, 2.0))
+    assert flat.gap == pytest.approx(2.0) and not flat.status.solved
+
+
+def test_ball_uses_directions_without_curvature_where_they_matter():
+    quadratic = Quadratic(np.diag([1.0, 1e-17])[None], np.array([[-1.0, -1.0]]), 2.0)
+    optimum = minimize(quadratic, 3.0)
+    assert optimum.status is Status.ON_BALL and optimum.rank == 1
+    assert optimum.gap < 1e-9
+    angles = np.linspace(0, math.pi, 200_001)
+    on_circle = 3 * np.stack([np.cos(angles), np.sin(angles)])
+    scanned = np.min(on_circle[0] ** 2 - 2 * on_circle.sum(axis=0) + 2)
+    assert optimum.loss == pytest.approx(scanned, abs=1e-8)
+
+
+@pytest.mark.parametrize("log_condition", [8, 12, 14, 16])
+def test_gap_bounds_what_is_left_at_any_condition(rng, log_condition):
+    """F = ||rows v - right||^2 itself, not only as float64 has it in H, on every ball."""
+    for _ in range(20):
+        count, size = 9, int(rng.integers(2, 7))
+        left = np.linalg.qr(rng.normal(size=(count, size)))[0]
+        scales = np.logspace(0, -log_condition / 2, size) * 10 ** rng.uniform(-3, 3)
+        basis = np.linalg.qr(rng.normal(size=(size, size)))[0]
+        rows, right = (left * scales) @ basis.T, rng.normal(size=count)
+        centre = rng.normal(size=(1, size))
+        hessian, gradient = (rows.T @ rows)[None], -(rows.T @ right)[None]
+        quadratic = Quadratic(hessian, gradient, right @ right, centre=centre)
+        distance = np.linalg.norm(minimize(quadratic).weights - centre)
+        for radius in (math.inf, 0.5 * distance, 2 * distance, 1.0):
+            optimum = minimize(quadratic, radius)
+            reach = 2 * distance if math.isinf(radius) else radius
+            best = least_squares_on_ball(left, scales, basis, right, centre[0], reach)
+            assert optimum.loss - optimum.gap <= best * (1 + 1e-12)
+            assert np.linalg.norm(optimum.weights - centre) <= reach * (1 + 1e-12)
+            solved = optimum.gap <= 1e-3 * optimum.loss
+            assert optimum.status.solved == solved or optimum.loss < 1e-9
+
+
+def least_squares_on_ball(left, scales, basis, right, centre, radius):
+    """The minimum by bisection of the damping, from factors that are known exactly."""
+    slope = left.T @ right - scales * (basis.T @ centre)
+    outside = right @ right - np.sum((left.T @ right) ** 2)
+
+    def step(damping):
+        return scales * slope / (scales**2 + damping)
+
+    low, high = 0.0, np.linalg.norm(scales * slope) / radius
+    if np.linalg.norm(step(0.0)) > radius:
+        for _ in range(200):
+            middle = (low + high) / 2
+            longer = np.linalg.norm(step(middle)) > radius
+            low, high = (middle, high) if longer else (low, middle)
+        return np.sum((slope - scales * step(high)) ** 2) + outside
+    return outside
+
+
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("radius", [math.inf, 0.4])
 def test_blocks_equal_one_block_diagonal_problem(rng, shared, radius):

@@ -211,3 +211,12 @@ def test_sums_have_the_worst_status_and_all_gaps():
 def test_unknown_comparator(chain):
     with pytest.raises(ValueError, match="each_round.*'dynamic'"):
         nta.regret(chain, "dense_2", comparator="dynamic")
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_has_its_place_in_a_sum(status):
+    one = CumulativeOptimum(1.0, 0.0, 0.0, status)
+    assert (one + one).status is status
+    best = CumulativeOptimum(1.0, 0.0, 0.0, Status.OPTIMAL)
+    assert (best + one).status is status
+    assert status.solved or not (one + best).status.solved

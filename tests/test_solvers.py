@@ -208,6 +208,33 @@ def test_sgd_is_determined_by_its_seed(rng):
     assert np.any(one.weights != other.weights)
 
 
+def least_squares(slopes, learning_rate, **options):
+    """F = mean_k (slope_k v_k - 1)^2, and the optimum of SGD without a ball."""
+    matrix = np.diag(slopes)[np.newaxis]
+    ones = np.ones((1, 1, len(slopes)))
+    problem = TaylorProblem(
+        DenseMap(matrix), 0 * ones, ones, np.ones(1), np.zeros(len(slopes)), "mse"
+    )
+    return minimize(problem, math.inf, SGD(learning_rate, **options))
+
+
+def test_sgd_without_a_ball_does_not_end_where_it_began():
+    """After a step the gap up to twice its length is small; the minimum lies at V = 1000."""
+    slow = least_squares([0.001], 0.1)
+    assert slow.status is Status.MAX_ITERATIONS and slow.loss > 0.9
+    fast = least_squares([0.001], 4e5)
+    assert fast.status is Status.OPTIMAL and fast.loss < 1e-3
+    # One direction is solved at once, the other hardly moves.
+    uneven = least_squares([1.0, 1e-3], 0.5)
+    assert uneven.status is Status.MAX_ITERATIONS and uneven.loss > 0.4
+
+
+def test_sgd_that_diverges_does_not_blame_the_problem():
+    optimum = least_squares([1.0], 1e3, max_passes=2000)
+    assert optimum.status is Status.DIVERGED and not optimum.status.solved
+    assert math.isnan(optimum.loss) and "learning rate" in optimum.status.value
+
+
 @pytest.mark.parametrize("solver", (*SECOND_ORDER, "sgd"))
 @pytest.mark.parametrize("where", ["matrix", "outputs"])
 def test_nan_is_a_status(rng, solver, where):
@@ -235,7 +262,9 @@ def test_solvers_are_traced_once_for_growing_problems(rng):
         problem, _ = taylor_problems.problem(rng, size)
         for count in (1, 2, 3):
             minimize(problem.prefix(count), 1.0, "newton_cg")
-    function = second_order.compiled(krylov.model_minimum, problem.linear_map.action, problem.loss)
+    function = second_order.compiled(
+        krylov.model_minimum, problem.linear_map.action, problem.loss_function
+    )
     assert function.experimental_get_tracing_count() <= 2  # float64, and float32 of other tests
 
 

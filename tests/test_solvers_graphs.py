@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nta_tf import losses
 from nta_tf.solvers import (
     DenseMap,
     FactoredMap,
@@ -11,6 +12,7 @@ from nta_tf.solvers import (
     certificate,
     krylov,
     newton,
+    outer,
     second_order,
     sgd,
 )
@@ -48,9 +50,9 @@ CASES = [
 def test_graph_has_gpu_kernels_and_no_callbacks(solver, kind, loss, dtype):
     linear_map = maps(dtype)[kind]
     if solver == "sgd":
-        concrete = sgd.concrete(linear_map, loss)
+        concrete = sgd.concrete(linear_map, losses.get(loss))
     else:
-        concrete = second_order.concrete(MODELS[solver], linear_map, loss)
+        concrete = second_order.concrete(MODELS[solver], linear_map, losses.get(loss))
     assert graphs.host_callbacks(concrete) == []
     assert any(node.op in ("While", "StatelessWhile") for node in graphs.nodes(concrete))
     _skip_without_registry()
@@ -59,11 +61,10 @@ def test_graph_has_gpu_kernels_and_no_callbacks(solver, kind, loss, dtype):
 
 def test_certificate_has_gpu_kernels():
     linear_map = maps(np.float32)["dense"]
-    function = certificate.certified(linear_map.action, "cross_entropy")
-    outer = tf.TensorSpec([None, 3, None], tf.float64)
+    function = certificate.certified(linear_map.action, losses.get("cross_entropy"))
     concrete = function.get_concrete_function(
         linear_map.action.signature(linear_map.tensors),
-        (outer, outer),
+        outer.signature(tf.float64),
         tf.TensorSpec([None, None], tf.float64),
         tf.TensorSpec([None, None], tf.float64),
         tf.TensorSpec([None], tf.float64),

@@ -135,7 +135,7 @@ def test_gram_matrix(factored):
         np.testing.assert_allclose(gram(linear_map), twice * expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("solver", ["newton_cg", "row_space"])
+@pytest.mark.parametrize("solver", ["newton", "newton_cg", "row_space"])
 def test_factored_problem_equals_dense(factored, rng, solver):
     factored, matrix = factored
     shape = matrix.shape[2:]
@@ -169,7 +169,7 @@ def test_sgd_of_factors_equals_dense(factored, rng):
     assert found.loss == pytest.approx(exact.loss, rel=0.02)
 
 
-@pytest.mark.parametrize("solver", ["newton_cg", "row_space"])
+@pytest.mark.parametrize("solver", ["newton", "newton_cg", "row_space"])
 def test_joint_problem_equals_one_dense_map(rng, solver):
     *dense_layer, first = dense_factors(rng)
     *conv_layer, second = conv_factors(rng)
@@ -230,6 +230,16 @@ def test_start_in_the_row_space(rng):
     assert again.iterations == 0
     assert again.loss == pytest.approx(optimum.loss)
     assert math.isfinite(again.gap)
+
+
+def test_newton_refuses_maps_that_it_cannot_hold(factored, rng, monkeypatch):
+    from nta_tf.solvers import newton
+
+    factored, matrix = factored
+    np.testing.assert_allclose(factored.dense().tensors[0], matrix.reshape(GROUPS, COMPONENTS, -1))
+    monkeypatch.setattr(newton, "_MOST_BYTES", 100)
+    with pytest.raises(ValueError, match=r"holds the Hessian.*use NewtonCG\(\).*FactoredMap"):
+        minimize(labelled(rng, factored, matrix.shape[2:]), 1.0, "newton")
 
 
 def test_maps_that_do_not_fit_are_refused(rng):

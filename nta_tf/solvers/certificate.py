@@ -79,7 +79,7 @@ def optima_of(problem: TaylorProblem, columns: Columns, summary: Summary) -> lis
     radii = columns.radius.numpy()
     u = into_ball(summary.u.astype(np.float64), radii)
     linear_map = problem.linear_map
-    value, gap = certified(linear_map.action, problem.loss)(
+    value, gap = certified(linear_map.action, problem.loss_function)(
         linear_map.tensors,
         problem.outer(tf.float64),
         columns.weights,
@@ -109,14 +109,13 @@ def _optimum(problem, value, gap, radius, accepted, ending):
     gap = float(min(gap, value) if math.isfinite(gap) else gap)  # F is never negative
     status = _status(value, gap, radius, accepted, ending)
     loss, weights = float(value), problem.centre_plus(ending.u)
-    if status is Status.NON_FINITE:
+    if not (math.isfinite(value) and math.isfinite(gap)):
         loss = gap = math.nan
+        status = Status.DIVERGED if problem.is_finite else Status.NON_FINITE
     return Optimum(loss, weights, gap, status, int(ending.iterations))
 
 
 def _status(value, gap, radius, accepted, ending):
-    if not (math.isfinite(value) and math.isfinite(gap)):
-        return Status.NON_FINITE
     free, distance = math.isinf(radius), np.linalg.norm(ending.u)
     if free and ending.recession:
         return Status.UNATTAINED

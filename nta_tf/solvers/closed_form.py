@@ -10,6 +10,7 @@ The linear algebra runs on the host, in LAPACK: `tf.linalg.eigh` is several time
 a CPU, and each problem is solved once.
 """
 
+import copy
 import dataclasses
 import math
 from typing import ClassVar
@@ -19,8 +20,12 @@ from scipy.optimize import brentq
 
 from nta_tf.solvers.objective import frank_wolfe_gap
 from nta_tf.solvers.optimum import Optimum, Status
-from nta_tf.solvers.quadratic import Quadratic
+from nta_tf.solvers.quadratic import Quadratic, Rounding
 from nta_tf.solvers.search import Search, Solver
+
+# An F, or a gap, below this share of F at the centre is as good as zero: where examples are
+# fitted exactly, F is the rounding of numbers of the size of F at the centre.
+_NEGLIGIBLE = 1e-10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +35,7 @@ class ClosedForm(Solver[Quadratic]):
     Eigenvalues of H that are smaller than `p * precision` times the largest one, or than
     twice the size of the most negative one (H has no negative eigenvalue in exact
     arithmetic, so that one shows the noise), count as zero: in their directions V stays at
-    the centre.
+    the centre. On a ball they are used after all where the gap asks for it.
 
     Example:
 
@@ -45,21 +50,80 @@ class ClosedForm(Solver[Quadratic]):
     solves: ClassVar[type] = Quadratic
 
     def solve(self, problem: Quadratic, searches: list[Search]) -> list[list[Optimum]]:
-        optima = _minimize_on_balls(problem, [search.radius for search in searches])
-        return [[optimum] for optimum in optima]
+        if not problem.is_finite:
+            nothing = Optimum(math.nan, problem.centre * math.nan, math.nan, Status.NON_FINITE)
+            return [[nothing] for _ in searches]
+        spectrum = _Spectrum(problem, problem.centre)
+        return [[_minimize(problem, spectrum, search)] for search in searches]
 
 
-def _minimize_on_balls(quadratic, radii):
-    centre = quadratic.centre
-    finite = all(
-        np.isfinite(part).all()
-        for part in (quadratic.hessian, quadratic.gradient, quadratic.constant)
+def _minimize(quadratic, spectrum, search):
+    """The minimum on one ball, with all directions where those that count leave a large gap."""
+    optimum = _candidate(quadratic, spectrum, search)
+    flat_slope_matters = optimum.status is Status.ILL_CONDITIONED and math.isfinite(search.radius)
+    if not flat_slope_matters:
+        return optimum
+    other = _candidate(quadratic, spectrum.uncut(), search)
+    return min(optimum, dataclasses.replace(other, rank=optimum.rank), key=lambda of: of.gap)
+
+
+def _candidate(quadratic, spectrum, search):
+    step = spectrum.displacement(0.0)
+    status = Status.OPTIMAL if spectrum.rank == spectrum.values.size else Status.RANK_DEFICIENT
+    if np.linalg.norm(step) > search.radius:
+        step = _step_to_boundary(spectrum, search.radius)
+        status = Status.ON_BALL
+    weights = quadratic.centre + spectrum.weights(step)
+    value, gap = quadratic.value(weights), _gap(quadratic, spectrum, weights, search.radius)
+    start = quadratic.value(quadratic.centre)
+    if not gap <= max(search.tolerance * abs(value), _NEGLIGIBLE * abs(start)):
+        status = Status.ILL_CONDITIONED
+    return Optimum(value, weights, gap, status, rank=spectrum.rank)
+
+
+def _gap(quadratic, spectrum, weights, radius):
+    """Bound on F(V) - min F over the ball, with what float64 may do to it.
+
+    Inside a ball both bounds hold: the Frank-Wolfe gap, and that of a quadratic.
+    """
+    if radius == 0:
+        return 0.0
+    displacement, slope = weights - quadratic.centre, quadratic.slope(weights)
+    distance = float(np.linalg.norm(displacement))
+    rounding = Rounding(quadratic, spectrum.largest, distance)
+    # How far directions without curvature are followed.
+    reach = radius if math.isfinite(radius) else 2 * distance or spectrum.natural_length
+    gap = _gap_without_ball(spectrum, slope, reach, rounding)
+    if math.isfinite(radius):
+        on_ball = max(frank_wolfe_gap(slope, displacement, radius), 0.0)
+        # What the slope's rounding, and an H that is not quite convex, add on the way.
+        way = radius + distance
+        on_ball += way * (rounding.of_slope + way * rounding.of_curvature)
+        gap = on_ball if distance > radius * (1 - 1e-9) else min(gap, on_ball)
+    return float(gap + rounding.of_value)
+
+
+def _gap_without_ball(spectrum, slope, reach, rounding=None):
+    """Bound on F(V) - min F for a quadratic: sum_i slope_i^2 / 4 curvature_i, exactly.
+
+    Directions that count as flat are followed for `reach` at the slope they have at the
+    centre, from which V does not move in them, or to the minimum that they have if their
+    curvature is as large as it can be, where that is more. (The Frank-Wolfe gap would multiply the
+    rounding of the slope by the distance of V, which can be 1e7 and more.)
+    """
+    of_slope, of_curvature = (rounding.of_slope, rounding.of_curvature) if rounding else (0.0, 0.0)
+    curved = spectrum.values > 0
+    flat = max(
+        (2 * spectrum.slope_without_curvature + of_slope) * reach, spectrum.gain_without_curvature
     )
-    if not finite:
-        nothing = Optimum(math.nan, centre * math.nan, math.nan, Status.NON_FINITE)
-        return [nothing for _ in radii]
-    spectrum = _Spectrum(quadratic, centre)
-    return [_minimize(quadratic, centre, radius, spectrum) for radius in radii]
+    if not curved.any():
+        return flat
+    values = spectrum.values[curved]
+    # Eigenvalues are known up to the rounding of H; none is wrong by more than a half.
+    certain = np.maximum(values - of_curvature, values / 2)
+    components = spectrum.directions(slope)[curved]
+    steepness = math.sqrt(np.sum(components**2 / (4 * certain)))
+    return float((steepness + of_slope / (2 * math.sqrt(certain.min()))) ** 2 + flat)
 
 
 class _Spectrum:
@@ -67,20 +131,36 @@ class _Spectrum:
 
     def __init__(self, quadratic, centre):
         values, vectors = np.linalg.eigh(quadratic.hessian)
-        largest = max(float(values.max()), 0.0)
+        self.largest = max(float(values.max()), 0.0)
         noise = max(0.0, -2 * float(values.min()))
-        cut = max(values.shape[-1] * quadratic.precision * largest, noise)
+        self._cut = max(values.shape[-1] * quadratic.precision * self.largest, noise)
+        self._start = quadratic.value(centre)
         self.vectors = vectors
-        blocks = len(centre)
-        self.values = np.broadcast_to(
-            np.where(values > cut, values, 0.0), (blocks, values.shape[-1])
-        )
-        everywhere = self.directions(quadratic.slope(centre) / 2)
-        self.slope = np.where(self.values > 0, everywhere, 0.0)
-        # Exactly zero but for rounding: a loss that is never negative has no slope without
-        # curvature.
-        self.slope_without_curvature = float(np.linalg.norm(everywhere - self.slope))
+        self._all_values = np.broadcast_to(values, (len(centre), values.shape[-1]))
+        self._all_slope = self.directions(quadratic.slope(centre) / 2)
+        self._keep(self._cut)
+
+    def _keep(self, cut):
+        """Counts curvature up to the cut as zero, and slope in its directions apart."""
+        self.values = np.where(self._all_values > cut, self._all_values, 0.0)
+        self.slope = np.where(self.values > 0, self._all_slope, 0.0)
+        # Zero but for rounding where H has no curvature at all: a loss that is never negative
+        # has no slope without curvature.
+        self.slope_without_curvature = float(np.linalg.norm(self._all_slope - self.slope))
+        self.gain_without_curvature = self.slope_without_curvature**2 / cut if cut > 0 else 0.0
         self.rank = int(np.count_nonzero(self.values))
+
+    def uncut(self):
+        """The same with every direction in which H is curved at all."""
+        other = copy.copy(self)
+        other._keep(0.0)
+        return other
+
+    @property
+    def natural_length(self):
+        """Distance at which the slope at the centre would bring F to zero."""
+        slope = 2 * float(np.linalg.norm(self._all_slope))
+        return abs(self._start) / slope if slope else 0.0
 
     def directions(self, weights):
         """Components of weights in the eigenbasis."""
@@ -99,35 +179,6 @@ class _Spectrum:
 
     def _vectors(self, blocks):
         return np.broadcast_to(self.vectors, (blocks, *self.vectors.shape[1:]))
-
-
-def _minimize(quadratic, centre, radius, spectrum):
-    step = spectrum.displacement(0.0)
-    status = Status.OPTIMAL if spectrum.rank == spectrum.values.size else Status.RANK_DEFICIENT
-    if np.linalg.norm(step) > radius:
-        step = _step_to_boundary(spectrum, radius)
-        status = Status.ON_BALL
-    weights = centre + spectrum.weights(step)
-    slope = quadratic.slope(weights)
-    if math.isfinite(radius):
-        gap = frank_wolfe_gap(slope, weights - centre, radius)
-    else:
-        gap = _gap_without_ball(spectrum, slope, 2 * np.linalg.norm(step))
-    return Optimum(quadratic.value(weights), weights, max(gap, 0.0), status, rank=spectrum.rank)
-
-
-def _gap_without_ball(spectrum, slope, reach):
-    """Bound on F(V) - min F for a quadratic: sum_i slope_i^2 / 4 curvature_i, exactly.
-
-    Directions that count as flat are followed for `reach` at the slope they have at the
-    centre, from which V does not move in them. (The Frank-Wolfe gap would multiply the
-    rounding of the slope by the distance of V, which can be 1e7 and more.)
-    """
-    curved = spectrum.values > 0
-    safe = np.where(curved, spectrum.values, 1.0)
-    components = np.where(curved, spectrum.directions(slope), 0.0)
-    flat = 2 * spectrum.slope_without_curvature * reach
-    return float(np.sum(components**2 / (4 * safe)) + flat)
 
 
 def _step_to_boundary(spectrum, radius):

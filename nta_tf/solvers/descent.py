@@ -8,6 +8,7 @@ Everything runs on columns: several problems that share A and the outputs and di
 weights of their groups (prefixes) and in their radius. A is read once for all of them.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -89,7 +90,7 @@ def minimize_columns(
 
     Args:
         action: Rule of the linear map.
-        loss: Name of the loss.
+        loss: A `Loss`.
         model_minimum: Function of (tensors, point, b, radius, target, active) that returns
             the minimiser (columns, P) of the model <U, H U> / 2 - <b, U> over balls, with
             a gap of at most `target` in the columns that are `active`.
@@ -102,17 +103,12 @@ def minimize_columns(
         A `State`.
     """
     objective = Objective(action, loss, tensors, outer_tensors, columns.weights)
-    descent = _Descent(objective, columns)
+    descent = Descent(objective, columns, model_minimum)
     state = descent.begin()
 
     def body(step, state):
-        target = tf.maximum(0.1 * state.gap, 0.3 * columns.tolerance * state.point.value)
-        radius = descent.step_radius(state)
-        curved = curve(state.point.hessian, state.point.shift)
-        b = objective.slope(curved) - state.point.slope
-        goal = model_minimum(tensors, state.point, b, radius, target, ~state.done)
-        point = descent.search(state, goal)
-        return step + 1, descent.after(state, point, inside=length(goal) < 0.9 * radius)
+        goal, inside = descent.goal(state.point, state.gap, state.natural_length, ~state.done)
+        return step + 1, descent.after(state, descent.search(state, goal), inside)
 
     _, state = tf.while_loop(
         lambda step, state: (step < max_iterations) & ~tf.reduce_all(state.done),
@@ -123,19 +119,37 @@ def minimize_columns(
     return state
 
 
-class _Descent:
-    """What the iteration asks about F and does with it, column by column."""
+class Descent:
+    """What the iteration asks about F and does with it, column by column.
 
-    def __init__(self, objective, columns):
+    Args:
+        objective: `Objective` of the columns.
+        columns: `Columns`.
+        model_minimum: As for `minimize_columns`.
+    """
+
+    def __init__(self, objective: Objective, columns: Columns, model_minimum: Callable) -> None:
         self.objective, self.columns = objective, columns
+        self.model_minimum = model_minimum
         self.free = tf.math.is_inf(columns.radius)
 
-    def begin(self):
-        """The `State` before the first iteration."""
-        u = self.columns.start
+    def point(self, u: tf.Tensor) -> Point:
+        """The `Point` at U."""
         shift = self.objective.shift(u)
         value, gradient, hessian = self.objective.at_shift(shift)
-        point = Point(u, shift, value, self.objective.slope(gradient), hessian)
+        return Point(u, shift, value, self.objective.slope(gradient), hessian)
+
+    def goal(self, point, gap, natural, active):
+        """Minimiser of the local model over its ball, and whether it lies well inside."""
+        target = tf.maximum(0.1 * gap, 0.3 * self.columns.tolerance * point.value)
+        radius = self.step_radius(point, natural)
+        b = self.objective.slope(curve(point.hessian, point.shift)) - point.slope
+        goal = self.model_minimum(self.objective.tensors, point, b, radius, target, active)
+        return goal, length(goal) < 0.9 * radius
+
+    def begin(self) -> State:
+        """The `State` before the first iteration."""
+        point = self.point(self.columns.start)
         natural = natural_length(point.value, point.slope, point.u)
         gap = self.gap(point, natural)
         no_slope = tf.reduce_all(point.slope == 0, axis=1)
@@ -147,7 +161,7 @@ class _Descent:
         """The next `State`, from the `Point` that the search has found."""
         gap = self.gap(point, state.natural_length)
         inside = tf.where(state.done, state.inside, inside)
-        recession = self.free & self.unattained(point, state.natural_length)
+        recession = self.unattained(point, state.natural_length)
         stalls = tf.where(point.value < state.point.value, 0, state.stalls + 1)
         stalls = tf.where(state.done, state.stalls, stalls)
         solved = self.small(point, gap) & (~self.free | inside)
@@ -166,17 +180,17 @@ class _Descent:
     def failed(point, gap):
         return ~tf.math.is_finite(gap + point.value)
 
-    def step_radius(self, state):
-        without_ball = tf.maximum(STEP_REACH * length(state.point.u), state.natural_length)
+    def step_radius(self, point, natural):
+        without_ball = tf.maximum(STEP_REACH * length(point.u), natural)
         radius = tf.where(self.free, without_ball, self.columns.radius)
         return tf.maximum(radius, tf.constant(1e-30, tf.float64))
 
     def unattained(self, point, natural):
-        """F falls along U for ever, or has led far beyond its natural length."""
+        """Without a ball: F falls along U for ever, or has led far beyond its natural length."""
         falls = tf.reduce_sum(point.slope * point.u, axis=1) < 0
         objective = self.objective
         recedes = outer.recedes(objective.loss, objective.outer, point.shift, objective.weights)
-        return falls & (recedes | (length(point.u) > _UNATTAINED_DISTANCE * natural))
+        return self.free & falls & (recedes | (length(point.u) > _UNATTAINED_DISTANCE * natural))
 
     def search(self, state, goal):
         """Backtracks from the goal until F falls enough; columns that are done stay."""

@@ -64,6 +64,12 @@ class LinearMap:
         count = min(last, self.groups) - first
         return LinearMap(self.action, tensors, self.shapes, count, self.components, self.dtype)
 
+    def dense(self) -> "DenseMap":
+        """The same map with all G as one array, (groups, p_L, P)."""
+        units = tf.eye(self.size, dtype=self.dtype)
+        columns = apply(self.action)[0](self.tensors, units)
+        return DenseMap(tf.transpose(columns, (1, 2, 0)))
+
     def flatten(self, weights: Weights) -> tf.Tensor:
         """Weights of the scope as one vector of length P."""
         parts = weights if self.is_joint else [weights]

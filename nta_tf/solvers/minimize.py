@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nta_tf.solvers import smoothing
 from nta_tf.solvers.closed_form import ClosedForm
 from nta_tf.solvers.newton import Newton
 from nta_tf.solvers.newton_cg import NewtonCG
@@ -256,7 +257,11 @@ def _minimize(problem, groups, radii, solver, start, tolerance, negligible):
     optima = {}
     for chosen in dict.fromkeys(solvers):
         positions = [position for position, other in enumerate(solvers) if other == chosen]
-        solved = chosen.solve(problem, [searches[position] for position in positions])
+        of_chosen = [searches[position] for position in positions]
+        if smoothing.is_needed(problem):
+            solved = smoothing.solve(chosen, problem, of_chosen)
+        else:
+            solved = chosen.solve(problem, of_chosen)
         optima.update(zip(positions, solved))
     return [list(of_count) for of_count in zip(*(optima[position] for position in sorted(optima)))]
 

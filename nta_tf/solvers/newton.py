@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from nta_tf.solvers import second_order
@@ -11,6 +12,7 @@ from nta_tf.solvers.optimum import Optimum
 from nta_tf.solvers.problem import TaylorProblem
 from nta_tf.solvers.search import Search, Solver, check_iterations
 
+_MOST_BYTES = 2**32
 # Relative error of H, by the precision of its products.
 _PRECISION = {tf.float32: 1e-7, tf.float64: 1e-15}
 
@@ -19,8 +21,8 @@ _PRECISION = {tf.float32: 1e-7, tf.float64: 1e-15}
 class Newton(Solver[TaylorProblem]):
     """Newton with the Hessian as a matrix, P x P, in float64.
 
-    Numbers of groups are solved one after the other, each from where the last one ended. It
-    needs a `DenseMap`.
+    Numbers of groups are solved one after the other, each from where the last one ended. Of
+    a `FactoredMap` or a `JointMap` all G are formed, which takes memory.
 
     Attributes:
         max_iterations: Limit of the iterations.
@@ -38,12 +40,34 @@ class Newton(Solver[TaylorProblem]):
         check_iterations("max_iterations", self.max_iterations)
 
     def solve(self, problem: TaylorProblem, searches: list[Search]) -> list[list[Optimum]]:
-        return [search.one_after_another(problem, self._solve) for search in searches]
+        dense = _dense(problem)
 
-    def _solve(self, problem, search):
-        columns = search.columns(problem)
-        summary = second_order.solve_columns(model_minimum, problem, columns, self.max_iterations)
-        return optima_of(problem, columns, summary)[0]
+        def solve(problem, search):
+            columns = search.columns(problem)
+            summary = second_order.solve_columns(
+                model_minimum, dense.prefix(search.groups[0]), columns, self.max_iterations
+            )
+            return optima_of(problem, columns, summary)[0]
+
+        return [search.one_after_another(problem, solve) for search in searches]
+
+
+def _dense(problem):
+    """The same problem with all G as one array."""
+    linear_map = problem.linear_map
+    if linear_map.is_dense:
+        return problem
+    rows = linear_map.groups * linear_map.components
+    size = linear_map.size * (rows * linear_map.dtype.size + linear_map.size * 8)
+    if size > _MOST_BYTES:
+        raise ValueError(
+            f"Newton() holds the Hessian of {linear_map.size} weights and their G in {rows} rows, "
+            f"{size / 2**30:.1f} GiB here; use NewtonCG() or RowSpace(). Received: a "
+            f"{type(linear_map).__name__}"
+        )
+    return dataclasses.replace(
+        problem, linear_map=linear_map.dense(), centre=np.zeros(linear_map.size)
+    )
 
 
 def model_minimum(action):

@@ -20,7 +20,7 @@ class Objective:
 
     Args:
         action: Action of the linear map A.
-        loss: Name of the loss.
+        loss: A `Loss`.
         tensors: Tensors of the linear map.
         outer_tensors: What `outer.prepare` returned.
         weights: Weights of the groups, (columns, groups), float64.

@@ -23,6 +23,15 @@ class Status(enum.Enum):
         "No step lowers the loss any further in the precision of the linear map; the gap "
         "bounds what is left to gain. Use float64, or a larger tolerance."
     )
+    ILL_CONDITIONED = (
+        "The minimum was not found to the tolerance: curvature that is rounding beside the "
+        "largest one hides what is left to gain, which the gap bounds. Minimise over a ball, or "
+        "record in float64."
+    )
+    DIVERGED = (
+        "The steps of the solver grew without bound; the problem itself is finite. Use a "
+        "smaller learning rate, or a ball."
+    )
     NON_FINITE = (
         "The problem holds NaN or infinite numbers, so there is no minimum to find. The "
         "training that was recorded has probably diverged."
@@ -50,8 +59,9 @@ class Optimum:
             holds for every convex F, or `loss` itself where that is less, as F is never
             negative. For a quadratic without a ball it is the quadratic's own,
             sum_i slope_i^2 / 4 curvature_i, and what directions that count as flat could
-            give up to twice the minimiser's distance. For another loss without a ball it is
-            the Frank-Wolfe gap on the ball of twice the minimiser's distance.
+            give up to twice the minimiser's distance, with what float64 may add. For another
+            loss without a ball it is the Frank-Wolfe gap on the ball of twice the minimiser's
+            distance.
         status: A `Status`.
         iterations: How many iterations the solver made; 0 for a closed form.
         rank: Number of directions in which the loss is curved above the cut-off, where

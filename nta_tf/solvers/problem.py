@@ -13,7 +13,7 @@ from nta_tf.solvers.objective import Objective
 
 @dataclasses.dataclass(frozen=True)
 class TaylorProblem:
-    """F(V) = sum_g weight_g sum_i loss(outputs_gi + A_g (V - C), targets_gi).
+    """F(V) = sum_g weight_g sum_i w_gi loss(outputs_gi + A_g (V - C), targets_gi).
 
     A group g is one example (`per_example`: one G each) or one round (`batch_mean`: one mean
     G for the E examples of the round, which all move by the same shift). F is convex and
@@ -25,7 +25,9 @@ class TaylorProblem:
         targets: Integer labels (groups, E), or (groups, E, p_L).
         weights: Weight of each group, (groups,), for example 1 / E.
         centre: C, in the shape of the scope's weights (a list of arrays for a `JointMap`).
-        loss: `"cross_entropy"` (on logits) or `"mse"` (mean over p_L).
+        loss: `"cross_entropy"` (on logits), `"mse"` (mean over p_L), or another name or object
+            of `nta.losses`.
+        sample_weights: w, weight of each example, (groups, E); None is one.
 
     Example:
 
@@ -45,16 +47,24 @@ class TaylorProblem:
     targets: np.ndarray
     weights: np.ndarray
     centre: Weights
-    loss: str = "cross_entropy"
+    loss: str | losses.Loss = "cross_entropy"
+    sample_weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        losses.get(self.loss)
         outputs = np.asarray(self.outputs, np.float64)
         targets, weights = np.asarray(self.targets), np.asarray(self.weights, np.float64)
         object.__setattr__(self, "outputs", outputs)
         object.__setattr__(self, "targets", targets)
         object.__setattr__(self, "weights", weights)
+        if self.sample_weights is not None:
+            sample_weights = np.asarray(self.sample_weights, np.float64)
+            object.__setattr__(self, "sample_weights", sample_weights)
         self._check()
+
+    @property
+    def loss_function(self) -> losses.Loss:
+        """The loss as a `nta.losses.Loss`."""
+        return losses.get(self.loss)
 
     def prefix(self, groups: int) -> "TaylorProblem":
         """The problem of the first groups only."""
@@ -62,12 +72,14 @@ class TaylorProblem:
 
     def part(self, first: int, last: int) -> "TaylorProblem":
         """The problem of the groups from `first` on, up to the one before `last`."""
+        of_examples = self.sample_weights
         return dataclasses.replace(
             self,
             linear_map=self.linear_map.part(first, last),
             outputs=self.outputs[first:last],
             targets=self.targets[first:last],
             weights=self.weights[first:last],
+            sample_weights=None if of_examples is None else of_examples[first:last],
         )
 
     def value(self, weights: Weights) -> float:
@@ -76,12 +88,20 @@ class TaylorProblem:
         shift = tf.cast(linear_map.forward(self.displacement(weights)), tf.float64)
         objective = Objective(
             linear_map.action,
-            self.loss,
+            self.loss_function,
             linear_map.tensors,
             self.outer(tf.float64),
             tf.constant(self.weights[np.newaxis]),
         )
         return float(objective.at_shift(shift[tf.newaxis])[0][0])
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all its numbers are finite, and F at the centre."""
+        linear_map = self.linear_map
+        parts = [*tf.nest.flatten(linear_map.tensors), self.outputs, self.targets, self.weights]
+        finite = (tf.reduce_all(tf.math.is_finite(tf.cast(part, tf.float64))) for part in parts)
+        return all(map(bool, finite)) and bool(np.isfinite(self.value(self.centre)))
 
     def displacement(self, weights: Weights) -> Weights:
         """V - C in the shape of the weights."""
@@ -96,10 +116,12 @@ class TaylorProblem:
             return [np.asarray(c) + d for c, d in zip(self.centre, displacement)]
         return np.asarray(self.centre) + displacement
 
-    def outer(self, dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor]:
+    def outer(self, dtype: tf.DType) -> outer.Outer:
         """Tensors of the outer function, for `outer.evaluate`."""
-        outputs = tf.convert_to_tensor(self.outputs)
-        return outer.prepare(self.loss, outputs, tf.convert_to_tensor(self.targets), dtype)
+        weights = np.ones(self.outputs.shape[:2])
+        weights = weights if self.sample_weights is None else self.sample_weights
+        parts = map(tf.convert_to_tensor, (self.outputs, self.targets, weights))
+        return outer.prepare(self.loss_function, *parts, dtype)
 
     def _check(self):
         groups, components = self.linear_map.groups, self.linear_map.components
@@ -115,6 +137,14 @@ class TaylorProblem:
                 f"There must be {groups} weights, none of them negative. "
                 f"Received: weights of shape {self.weights.shape}"
             )
+        sample_weights = self.sample_weights
+        if sample_weights is not None and (
+            sample_weights.shape != self.outputs.shape[:2] or (sample_weights < 0).any()
+        ):
+            raise ValueError(
+                f"Sample weights must have shape {self.outputs.shape[:2]}, none of them negative. "
+                f"Received: sample weights of shape {sample_weights.shape}"
+            )
         given = [np.shape(c) for c in (self.centre if self.linear_map.is_joint else [self.centre])]
         if given != [tuple(shape) for shape in self.linear_map.shapes]:
             raise ValueError(
@@ -124,15 +154,14 @@ class TaylorProblem:
         self._check_targets()
 
     def _check_targets(self):
-        integers = np.issubdtype(self.targets.dtype, np.integer)
-        labels = self.loss == "cross_entropy" and self.targets.shape == self.outputs.shape[:2]
-        if not (labels and integers) and self.targets.shape != self.outputs.shape:
+        labels = self.targets.shape == self.outputs.shape[:2]
+        integers = labels and np.issubdtype(self.targets.dtype, np.integer)
+        if not integers and self.targets.shape != self.outputs.shape:
             raise ValueError(
-                f"Targets for {self.loss!r} must have shape {self.outputs.shape}"
-                + (" or be integer labels, one an example" if self.loss != "mse" else "")
-                + f". Received: targets of shape {self.targets.shape}, {self.targets.dtype}"
+                f"Targets must have shape {self.outputs.shape}, or be integer labels, one an "
+                "example, for the cross-entropy. "
+                f"Received: targets of shape {self.targets.shape}, {self.targets.dtype}"
             )
         flat = self.targets.reshape(-1, *self.targets.shape[2:])
-        if (labels and integers) or np.isfinite(flat).all():
-            components = self.outputs.shape[-1]
-            losses.check_targets(self.loss, flat, len(flat), components)
+        if integers or np.isfinite(flat).all():  # NaN is a status of the optimum
+            losses.check_targets(self.loss, flat, len(flat), self.outputs.shape[-1])

@@ -64,6 +64,12 @@ class Quadratic:
             self.centre,
         )
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all its numbers are finite."""
+        parts = (self.hessian, self.gradient, self.constant)
+        return all(np.isfinite(part).all() for part in parts)
+
     def value(self, weights: np.ndarray) -> float:
         """F(V) at weights of the shape of `gradient`."""
         slope = self.gradient * 2 + self._times(weights)
@@ -78,4 +84,30 @@ class Quadratic:
             "bij,bj->bi",
             np.broadcast_to(self.hessian, (len(weights), *self.hessian.shape[1:])),
             weights,
+        )
+
+
+class Rounding:
+    """What float64 may do to a quadratic near its centre.
+
+    Args:
+        quadratic: A `Quadratic`.
+        largest: Its largest curvature.
+        distance: From the centre, up to which F is looked at.
+
+    Attributes:
+        of_curvature: Error of <u, H u> for a unit vector u.
+        of_slope: Length of the error of grad F.
+        of_value: Error of F.
+    """
+
+    def __init__(self, quadratic: Quadratic, largest: float, distance: float) -> None:
+        # A product of p terms errs by p units of roundoff, eps / 2, at most.
+        relative = quadratic.gradient.shape[1] * np.finfo(np.float64).eps / 2
+        reach = float(np.linalg.norm(quadratic.centre)) + distance
+        slope = float(np.linalg.norm(quadratic.gradient))
+        self.of_curvature = relative * largest
+        self.of_slope = 2 * relative * (largest * reach + slope)
+        self.of_value = relative * (
+            (largest * reach + 2 * slope) * reach + abs(float(quadratic.constant))
         )

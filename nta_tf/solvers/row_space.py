@@ -127,7 +127,7 @@ class RowSpaceProblem:
                 f"Received: shape {tuple(gram_matrix.shape)}"
             )
         self.original = original
-        self._basis = _directions(original.loss, linear_map.components)
+        self._basis = _directions(original.loss_function, linear_map.components)
         matrix, self._factor, self._pivots = _factorise(
             np.asarray(gram_matrix, np.float64), self._basis, _PRECISION[linear_map.dtype]
         )
@@ -138,6 +138,7 @@ class RowSpaceProblem:
             original.weights,
             np.zeros(matrix.shape[2]),
             original.loss,
+            original.sample_weights,
         )
 
     def coordinates(self, u: np.ndarray) -> np.ndarray:
@@ -174,7 +175,7 @@ class RowSpaceProblem:
 
 def _directions(loss, components):
     """Orthonormal columns: what of p_L outputs the loss depends on (Helmert's, or all)."""
-    if loss != "cross_entropy":
+    if not loss.ignores_common_shift:
         return np.eye(components)
     basis = np.zeros((components, components - 1))
     for column in range(components - 1):

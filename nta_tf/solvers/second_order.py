@@ -8,7 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from nta_tf.solvers import descent, krylov
+from nta_tf.losses import Loss
+from nta_tf.solvers import descent, krylov, outer
 from nta_tf.solvers.certificate import Summary, summarize
 from nta_tf.solvers.maps import LinearMap
 from nta_tf.solvers.problem import TaylorProblem
@@ -17,13 +18,13 @@ _COLUMN_BYTES = 2**30  # what the columns of one call may occupy
 
 
 @functools.cache
-def compiled(model_minimum: Callable, action, loss: str):
+def compiled(model_minimum: Callable, action, loss: Loss):
     """The minimisation compiled for an action and a loss, whatever the sizes.
 
     Args:
         model_minimum: `model_minimum` of `newton` or of `krylov`.
         action: Action of a linear map.
-        loss: Name of a loss.
+        loss: A `Loss`.
 
     Returns:
         A `tf.function` of (tensors, outer tensors, `descent.Columns`, max_iterations) that
@@ -40,19 +41,18 @@ def compiled(model_minimum: Callable, action, loss: str):
     return minimize
 
 
-def concrete(model_minimum: Callable, linear_map: LinearMap, loss: str):
+def concrete(model_minimum: Callable, linear_map: LinearMap, loss: Loss):
     """The concrete function that serves all problems of the kind of this map.
 
     Args:
         model_minimum: As for `compiled`.
         linear_map: A `LinearMap`, of which only kind, ranks and dtype matter.
-        loss: Name of a loss.
+        loss: A `Loss`.
 
     Returns:
         A `tf.types.experimental.ConcreteFunction`; leading sizes are free in its signature.
     """
     dtype = linear_map.dtype
-    outer_spec = tf.TensorSpec([None, None, None], dtype)
     columns = descent.Columns(
         weights=tf.TensorSpec([None, None], tf.float64),
         radius=tf.TensorSpec([None], tf.float64),
@@ -62,7 +62,7 @@ def concrete(model_minimum: Callable, linear_map: LinearMap, loss: str):
     )
     return compiled(model_minimum, linear_map.action, loss).get_concrete_function(
         linear_map.action.signature(linear_map.tensors),
-        (outer_spec, outer_spec),
+        outer.signature(dtype),
         columns,
         tf.TensorSpec([], tf.int32),
     )
@@ -82,7 +82,7 @@ def solve_columns(
     Returns:
         A `certificate.Summary`.
     """
-    run = concrete(model_minimum, problem.linear_map, problem.loss)
+    run = concrete(model_minimum, problem.linear_map, problem.loss_function)
     outer_tensors = problem.outer(problem.linear_map.dtype)
     limit = tf.constant(max_iterations, tf.int32)
     summaries = []

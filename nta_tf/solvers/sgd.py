@@ -4,13 +4,14 @@ import dataclasses
 import functools
 import math
 
-import numpy as np
 import tensorflow as tf
 
+from nta_tf.losses import Loss
+from nta_tf.solvers import krylov, outer
 from nta_tf.solvers.certificate import Summary, optima_of
-from nta_tf.solvers.descent import Columns
+from nta_tf.solvers.descent import Columns, Descent
 from nta_tf.solvers.maps import LinearMap
-from nta_tf.solvers.objective import REACH, Objective, gap_on_balls
+from nta_tf.solvers.objective import Objective, natural_length
 from nta_tf.solvers.optimum import Optimum
 from nta_tf.solvers.problem import TaylorProblem
 from nta_tf.solvers.search import Search, Solver, check_iterations
@@ -78,22 +79,17 @@ class SGD(Solver[TaylorProblem]):
             "seed": tf.constant([self.seed, 0], tf.int32),
             "max_passes": tf.constant(self.max_passes, tf.int32),
         }
-        run = concrete(linear_map, problem.loss)
-        u, passes = run(linear_map.tensors, problem.outer(dtype), columns, settings)
-        return optima_of(problem, columns, _summary(u.numpy(), passes.numpy()))[0]
+        run = concrete(linear_map, problem.loss_function)
+        ended = run(linear_map.tensors, problem.outer(dtype), columns, settings)
+        return optima_of(problem, columns, Summary(*(part.numpy() for part in ended)))[0]
 
 
-def _summary(u, passes):
-    no, yes = np.array([False]), np.array([True])
-    return Summary(u, np.array([passes]), no, no, yes, np.array([0.0]))
-
-
-def concrete(linear_map: LinearMap, loss: str):
+def concrete(linear_map: LinearMap, loss: Loss):
     """The concrete function that serves all problems of the kind of this map.
 
     Args:
         linear_map: A `LinearMap`, of which only kind, ranks and dtype matter.
-        loss: Name of a loss.
+        loss: A `Loss`.
 
     Returns:
         A `tf.types.experimental.ConcreteFunction`.
@@ -109,15 +105,14 @@ def concrete(linear_map: LinearMap, loss: str):
         "max_passes": spec([], tf.int32),
     }
     columns = Columns(
-        weights=spec([1, None], tf.float64),
-        radius=spec([1], tf.float64),
-        negligible=spec([1], tf.float64),
-        start=spec([1, None], dtype),
+        weights=spec([None, None], tf.float64),
+        radius=spec([None], tf.float64),
+        negligible=spec([None], tf.float64),
+        start=spec([None, None], dtype),
         tolerance=spec([], tf.float64),
     )
-    outer_spec = spec([None, None, None], dtype)
     return _compiled(linear_map.action, loss).get_concrete_function(
-        linear_map.action.signature(linear_map.tensors), (outer_spec, outer_spec), columns, settings
+        linear_map.action.signature(linear_map.tensors), outer.signature(dtype), columns, settings
     )
 
 
@@ -126,7 +121,9 @@ def _compiled(action, loss):
     @functools.partial(tf.function, autograph=False)
     def descend(tensors, outer_tensors, columns, settings):
         objective = Objective(action, loss, tensors, outer_tensors, columns.weights)
-        stochastic = _Stochastic(objective, columns, settings)
+        # Krylov spaces: without a ball, the local model tells whether there is more to gain.
+        descent = Descent(objective, columns, krylov.model_minimum(action))
+        stochastic = _Stochastic(descent, settings)
         u = stochastic.project(columns.start)
 
         def body(number, u, average, done):
@@ -138,16 +135,16 @@ def _compiled(action, loss):
             number += 1
             judged = tf.where(settings["averaging"], average, u)
             due = number % settings["check_every"] == 0
-            done = tf.cond(due, lambda: stochastic.solved(judged), lambda: tf.constant(False))
+            done = tf.cond(due, lambda: stochastic.done(judged), lambda: tf.constant(False))
             return number, u, average, done
 
         number, u, average, _ = tf.while_loop(
             lambda number, u, average, done: (number < settings["max_passes"]) & ~done,
             body,
-            (0, u, u, stochastic.solved(u)),
+            (0, u, u, stochastic.done(u)),
             parallel_iterations=1,
         )
-        return tf.where(settings["averaging"], average, u), number
+        return stochastic.summary(tf.where(settings["averaging"], average, u), number)
 
     return descend
 
@@ -155,9 +152,12 @@ def _compiled(action, loss):
 class _Stochastic:
     """Steps, passes and the stopping test, within the graph."""
 
-    def __init__(self, objective, columns, settings):
-        self.objective, self.columns, self.settings = objective, columns, settings
-        self.groups = tf.shape(columns.weights)[1]
+    def __init__(self, descent, settings):
+        self.descent, self.settings = descent, settings
+        self.objective, self.columns = descent.objective, descent.columns
+        self.groups = tf.shape(self.columns.weights)[1]
+        start = descent.point(self.columns.start)
+        self.natural_length = natural_length(start.value, start.slope, start.u)
 
     def project(self, u):
         length = tf.norm(u)
@@ -186,7 +186,7 @@ class _Stochastic:
             index = order[step * size : (step + 1) * size]
             _, slope = self.minibatch(index).value_and_slope(u)
             rate = self.settings["learning_rate"] / tf.cast(size, u.dtype)
-            u = self.project(u - rate * tf.ensure_shape(slope, (1, None)))
+            u = self.project(u - rate * slope)
             return step + 1, u, total + u
 
         _, u, total = tf.while_loop(
@@ -194,16 +194,40 @@ class _Stochastic:
         )
         return u, total / tf.cast(steps, u.dtype)
 
-    def solved(self, u):
-        """Whether the relative gap is small enough, or U has diverged."""
-        value, slope = self.objective.value_and_slope(u)
-        u, slope = tf.cast(u, tf.float64), tf.cast(slope, tf.float64)
-        free = tf.math.is_inf(self.columns.radius)
-        reach = tf.where(free, REACH * tf.norm(u), self.columns.radius)
-        gap = gap_on_balls(slope, u, reach)
-        at_centre = free & (tf.norm(u) == 0) & (tf.norm(slope) > 0)
-        small = (gap <= self.columns.tolerance * value) & ~at_centre
-        return (small | ~tf.math.is_finite(gap + value))[0]
+    def done(self, u):
+        """Whether U is solved, F falls for ever along it, or it has diverged."""
+        point, gap, solved = self._judge(u)
+        recession = self.descent.unattained(point, self.natural_length)
+        return (solved | recession | self.descent.failed(point, gap))[0]
+
+    def _judge(self, u):
+        """The point at U, its gap, and whether that is small, and the last word on it.
+
+        Without a ball the gap speaks of twice the distance of U only. There, as Newton does,
+        the local model is asked whether its minimum lies further away.
+        """
+        point = self.descent.point(u)
+        gap = self.descent.gap(point, self.natural_length)
+        small = self.descent.small(point, gap)
+
+        def inside():
+            return self.descent.goal(point, gap, self.natural_length, small)[1]
+
+        free = self.descent.free
+        solved = tf.cond(tf.reduce_all(small & free), inside, lambda: small)
+        return point, gap, solved
+
+    def summary(self, u, passes):
+        """The parts of a `Summary`."""
+        point, _, solved = self._judge(u)
+        return Summary(
+            u=u,
+            iterations=passes[tf.newaxis],
+            recession=self.descent.unattained(point, self.natural_length),
+            stalled=tf.zeros_like(solved),
+            inside=solved,
+            natural_length=self.natural_length,
+        )
 
 
 def _last_power_of_two(number):

@@ -48,14 +48,52 @@ class ReferenceProblem:
         return found.fun, found.x
 
     def _loss(self, outputs):
-        if self.loss == "mse":
-            residual = outputs - self.targets
-            return np.mean(residual**2, axis=-1), 2 * residual / outputs.shape[-1]
-        one_hot = np.eye(outputs.shape[-1])[self.targets]
-        log_probabilities = scipy.special.log_softmax(outputs, axis=-1)
-        return -np.sum(one_hot * log_probabilities, axis=-1), np.exp(log_probabilities) - one_hot
+        return LOSSES[self.loss](outputs, self.targets)
 
 
 def sum_of_minima(problems, radius=math.inf):
     """The minima of several problems, each over its own V, summed in a loop."""
     return sum(problem.minimum(radius)[0] for problem in problems)
+
+
+def _cross_entropy(outputs, targets):
+    one_hot = np.eye(outputs.shape[-1])[targets]
+    log_probabilities = scipy.special.log_softmax(outputs, axis=-1)
+    return -np.sum(one_hot * log_probabilities, axis=-1), np.exp(log_probabilities) - one_hot
+
+
+def _mean_over_components(component):
+    def loss(outputs, targets):
+        value, slope = component(outputs, targets)
+        return value.mean(axis=-1), slope / outputs.shape[-1]
+
+    return loss
+
+
+def _huber(f, y):
+    r = f - y
+    inside = np.abs(r) <= 1
+    return np.where(inside, r**2 / 2, np.abs(r) - 0.5), np.where(inside, r, np.sign(r))
+
+
+def _binary_cross_entropy(f, y):
+    return np.logaddexp(0, f) - y * f, scipy.special.expit(f) - y
+
+
+def _poisson(f, y):
+    return np.exp(f) - y * f - (y - scipy.special.xlogy(y, y)), np.exp(f) - y
+
+
+def _hinge(f, y):
+    return np.maximum(0, 1 - y * f), np.where(y * f < 1, -y, 0.0)
+
+
+LOSSES = {
+    "cross_entropy": _cross_entropy,
+    "mse": _mean_over_components(lambda f, y: ((f - y) ** 2, 2 * (f - y))),
+    "huber": _mean_over_components(_huber),
+    "binary_cross_entropy": _mean_over_components(_binary_cross_entropy),
+    "poisson": _mean_over_components(_poisson),
+    "absolute_error": _mean_over_components(lambda f, y: (np.abs(f - y), np.sign(f - y))),
+    "hinge": _mean_over_components(_hinge),
+}

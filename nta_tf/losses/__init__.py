@@ -1,0 +1,35 @@
+"""Convex losses of a network's outputs: the two of the paper, more, and one's own."""
+
+from nta_tf.losses.base import Loss
+from nta_tf.losses.componentwise import BinaryCrossEntropy, Componentwise, Huber, Poisson
+from nta_tf.losses.kinked import AbsoluteError, Hinge, Kinked
+from nta_tf.losses.metrics import accuracy
+from nta_tf.losses.of_paper import (
+    CrossEntropy,
+    MeanSquaredError,
+    cross_entropy,
+    mean_squared_error,
+)
+from nta_tf.losses.registered import FunctionLoss
+from nta_tf.losses.registry import LOSSES, check_targets, get, register
+
+__all__ = [
+    "LOSSES",
+    "AbsoluteError",
+    "BinaryCrossEntropy",
+    "Componentwise",
+    "CrossEntropy",
+    "FunctionLoss",
+    "Hinge",
+    "Huber",
+    "Kinked",
+    "Loss",
+    "MeanSquaredError",
+    "Poisson",
+    "accuracy",
+    "check_targets",
+    "cross_entropy",
+    "get",
+    "mean_squared_error",
+    "register",
+]

@@ -1,0 +1,107 @@
+"""Convex losses by name."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nta_tf.losses.base import Loss
+from nta_tf.losses.componentwise import BinaryCrossEntropy, Huber, Poisson
+from nta_tf.losses.kinked import AbsoluteError, Hinge
+from nta_tf.losses.of_paper import CrossEntropy, MeanSquaredError
+from nta_tf.losses.registered import FunctionLoss
+
+LOSSES: dict[str, Loss] = {
+    loss.name: loss
+    for loss in (
+        MeanSquaredError(),
+        CrossEntropy(),
+        AbsoluteError(),
+        BinaryCrossEntropy(),
+        Hinge(),
+        Huber(),
+        Poisson(),
+    )
+}
+
+
+def get(loss: str | Loss) -> Loss:
+    """The loss of that name.
+
+    Args:
+        loss: A name such as `"mse"` or `"cross_entropy"`, one that was given to `register`, or
+            a `Loss`.
+
+    Returns:
+        A `Loss`: a function of (outputs, targets) that returns one loss an example.
+
+    Raises:
+        ValueError: If there is no such name.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> nta.losses.get("mse")([[1.0, 3.0]], [[0.0, 0.0]]).numpy()
+    array([5.], dtype=float32)
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise ValueError(f"The loss must be one of {sorted(LOSSES)}. Received: loss={loss!r}")
+    return LOSSES[loss]
+
+
+def register(name: str, function: Callable, targets: Callable | None = None) -> Loss:
+    """Adds a convex loss of one's own, which solvers then take by its name.
+
+    Convexity is checked on random pairs of outputs; derivatives are taken automatically.
+
+    Args:
+        name: Name of the loss; none that is taken.
+        function: Function of outputs and targets (examples, p_L), in TensorFlow, that returns
+            one loss an example, (examples,); convex in the outputs and never negative.
+        targets: Function of (generator, examples, components) that draws targets for the
+            check, where the loss does not take any numbers.
+
+    Returns:
+        The `Loss`.
+
+    Raises:
+        ValueError: If the name is taken, or the function is not convex or may be negative.
+
+    Example:
+
+    >>> import tensorflow as tf
+    >>> import nta_tf as nta
+    >>> loss = nta.losses.register(
+    ...     "log_cosh_sum", lambda f, y: tf.reduce_sum(tf.nn.softplus(2 * (f - y)) - (f - y)
+    ...                                                - tf.math.log(2.0 + 0 * f), axis=-1))
+    >>> loss.name in nta.losses.LOSSES
+    True
+    """
+    if name in LOSSES:
+        raise ValueError(f"The name is taken; losses are {sorted(LOSSES)}. Received: {name!r}")
+    loss = FunctionLoss(name, function, targets)
+    loss.check_convex()
+    LOSSES[name] = loss
+    return loss
+
+
+def check_targets(loss: str | Loss, targets: np.ndarray, examples: int, components: int) -> None:
+    """Raises a clear error unless the targets fit the loss and the network.
+
+    Args:
+        loss: A loss or its name.
+        targets: NumPy array of targets, first axis the examples.
+        examples: How many examples the inputs have.
+        components: p_L, the number of output components of the network.
+
+    Raises:
+        ValueError: If there are too many or too few targets, their shape does not fit, a
+            label is out of range, or a value is not finite or not one that the loss takes.
+    """
+    if targets.shape[:1] != (examples,):
+        raise ValueError(
+            f"There must be one target an example: {examples} of them. "
+            f"Received: targets of shape {targets.shape}"
+        )
+    get(loss).check_targets(targets, components)
