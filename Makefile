@@ -29,7 +29,7 @@ check: .venv/.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(PYTEST) -m quick
+	$(PYTEST) $(SIDE_BY_SIDE) -m "quick and not slow" tests
 
 test: .venv/.stamp
 	$(PYTEST) $(SIDE_BY_SIDE)

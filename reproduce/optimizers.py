@@ -105,7 +105,7 @@ def parse(text: str, task: str) -> list[Optimizer]:
     """
     name, _, rate = text.partition(":")
     rates = paper.RATES[task]
-    if name == "sgd_keras" or not rate and name.removesuffix("_keras") not in rates:
+    if name == "sgd_keras" or (not rate and name.removesuffix("_keras") not in rates):
         raise ValueError(
             "Optimizers are adam, rmsprop, sgd, adam_keras and rmsprop_keras, alone or with a "
             "rate (adam:0.003), and with a rate whatever nta.optimizers.get knows. "

@@ -52,7 +52,24 @@ def shared_data():
     return directory
 
 
+# What `make check` runs: the tests of these files, which train nothing.
+_QUICK = {
+    "test_closed_form",
+    "test_grams",
+    "test_growth",
+    "test_protocol",
+    "test_schedules",
+    "test_solvers_maps",
+    "test_statistics",
+    "test_tables",
+    "test_types",
+}
+
+
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in _QUICK:
+            item.add_marker(pytest.mark.quick)
     if tf.config.list_physical_devices("GPU"):
         return
     for item in items:

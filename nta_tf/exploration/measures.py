@@ -212,7 +212,7 @@ def volumes(singular: ArrayLike, values: int = 50, floor: float = FLOOR) -> np.n
         NumPy array (M,).
 
     Raises:
-        ValueError: If the floor is not positive and finite, or `values` is no positive whole number.
+        ValueError: If the floor is not positive and finite, or `values` no positive whole number.
 
     Example:
 

@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
-from reproduce.record import prepare
-from reproduce.train import train
 
 import nta_tf as nta
-from reproduce import cli, figures, illustration_tables, illustrations, lines, paths, tasks
+from reproduce import cli, figures, paths, tasks
+from reproduce.optimizers import Optimizer
+from reproduce.results import illustrations as tables
+from reproduce.stages import illustrations, lines
+from reproduce.stages.record import prepare
+from reproduce.stages.train import train
 
 TASKS = ["autoencoder", "convnet"]
 
@@ -17,8 +20,8 @@ def regions():
     return illustrations.smooth_regions(settings)
 
 
-def _committed(name, *tables):
-    return illustration_tables.read(paths.traces(), name, tables)[1:]
+def _committed(name, *wanted):
+    return tables.read(paths.traces(), name, wanted)[1:]
 
 
 def _check_piecewise_linear(regions):
@@ -187,13 +190,17 @@ def runs(tmp_path_factory):
         list(
             train(
                 "autoencoder",
-                optimizers=[("rmsprop", 0.001)],
+                optimizers=[Optimizer.of("rmsprop", 0.001)],
                 epochs=epochs,
                 out=root / f"{epochs}",
                 **options,
             )
         )
-    list(train("convnet", optimizers=[("rmsprop", 0.0005)], epochs=1, out=root / "convnet"))
+    list(
+        train(
+            "convnet", optimizers=[Optimizer.of("rmsprop", 0.0005)], epochs=1, out=root / "convnet"
+        )
+    )
     return {name: next((root / name).iterdir()) for name in ("1", "2", "convnet")}
 
 
@@ -243,6 +250,6 @@ def test_illustrations_are_written_where_figures_look_for_them(tmp_path):
 def test_lines_are_written_where_figures_look_for_them(runs, tmp_path):
     out = tmp_path / "illustrations"
     assert cli.main(["lines", str(runs["1"]), "--out", str(out), "--points", "9"]) == 0
-    settings, table = illustration_tables.read(tmp_path, "lines_autoencoder", ["losses"])
+    settings, table = tables.read(tmp_path, "lines_autoencoder", ["losses"])
     assert settings["config"]["metadata"]["scale"] == "quick" and len(table) == 3 * 9
     list(_check_lines(table))
