@@ -1,6 +1,7 @@
 """What judging needs of the regret of each run in each scope, gathered in one pass."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,11 +90,11 @@ def growths(
     every: dict[tuple[Optimizer, str], list[RunGrowth]] = {}
     for row in last.join(counted).reset_index().itertuples(index=False):
         optimizer = Optimizer(*(getattr(row, column) for column in COLUMNS))
-        every.setdefault((optimizer, row.scope), []).append(_of(row))
+        every.setdefault((optimizer, str(row.scope)), []).append(_of(row))
     return every
 
 
-def _of(row: tuple) -> RunGrowth:
+def _of(row: Any) -> RunGrowth:
     there = np.isfinite(row.checkpoints)
     return RunGrowth(
         seed=int(row.seed),
