@@ -341,7 +341,7 @@ class TestWrongInput:
         self._check("between 0 and 11.*-1", y=np.full(50, -1), loss="cross_entropy")
 
     def test_settings(self):
-        self._check("one of.*'hinge'", loss="hinge")
+        self._check("one of.*'no such loss'", loss="no such loss")
         self._check("at least one epoch.*epochs=0", epochs=0)
         self._check("between 1 and 50.*batch_size=51", batch_size=51)
         self._check("optimizer", optimizer="newton")

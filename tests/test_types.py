@@ -18,7 +18,6 @@ _SCRIPTS = {"nta_tf/sample/make_sample.py", "reproduce/__main__.py"}
 _WITHOUT = [
     "nta_tf/grams.py",
     "nta_tf/linearization/rules",
-    "nta_tf/losses.py",
     "nta_tf/solvers",
 ]
 

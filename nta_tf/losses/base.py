@@ -21,7 +21,7 @@ class Loss(abc.ABC):
             together.
     """
 
-    name: ClassVar[str]
+    name: str
     ignores_common_shift: ClassVar[bool] = False
 
     @abc.abstractmethod

@@ -23,7 +23,9 @@ class Componentwise(Loss):
         value, _, _ = self.component(outputs, tf.cast(targets, outputs.dtype))
         return tf.reduce_mean(value, axis=-1)
 
-    def evaluate(self, outputs, targets, weights, shift):
+    def evaluate(
+        self, outputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, shift: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         components = tf.cast(tf.shape(shift)[-1], shift.dtype)
         moved = outputs[:, tf.newaxis] + shift[..., tf.newaxis]
         value, slope, curvature = self.component(moved, targets[:, tf.newaxis])
@@ -42,7 +44,9 @@ class Huber(Componentwise):
     name = "huber"
     delta: float = 1.0
 
-    def component(self, outputs, targets):
+    def component(
+        self, outputs: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         residual = outputs - targets
         slope = tf.clip_by_value(residual, -self.delta, self.delta)
         inside = tf.abs(residual) <= self.delta
@@ -56,7 +60,9 @@ class BinaryCrossEntropy(Componentwise):
 
     name = "binary_cross_entropy"
 
-    def component(self, outputs, targets):
+    def component(
+        self, outputs: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         probability = tf.sigmoid(outputs)
         # Of the label's side only: log(1 + e^f) - f cancels where f is large.
         value = targets * tf.nn.softplus(-outputs) + (1 - targets) * tf.nn.softplus(outputs)
@@ -76,7 +82,9 @@ class Poisson(Componentwise):
 
     name = "poisson"
 
-    def component(self, outputs, targets):
+    def component(
+        self, outputs: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         rate = tf.exp(outputs)
         value = rate - targets * outputs + tf.math.xlogy(targets, targets) - targets
         return tf.maximum(value, tf.zeros_like(value)), rate - targets, rate

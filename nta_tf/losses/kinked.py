@@ -34,7 +34,9 @@ class Kinked(Componentwise):
 class _SmoothAbsoluteError(Kinked):
     name = "smooth_absolute_error"
 
-    def component(self, outputs, targets):
+    def component(
+        self, outputs: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         slope = tf.clip_by_value(outputs, -1.0, 1.0)
         inside = tf.cast(tf.abs(outputs) <= 1, outputs.dtype)
         return slope * (outputs - slope / 2), slope, inside
@@ -43,7 +45,9 @@ class _SmoothAbsoluteError(Kinked):
 class _SmoothHinge(Kinked):
     name = "smooth_hinge"
 
-    def component(self, outputs, targets):
+    def component(
+        self, outputs: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         missing = -targets * outputs
         slope = tf.clip_by_value(missing, 0.0, 1.0)
         inside = tf.cast((missing >= 0) & (missing <= 1), outputs.dtype)
@@ -57,7 +61,9 @@ class AbsoluteError(Kinked):
     name = "absolute_error"
     smooth = _SmoothAbsoluteError()
 
-    def component(self, outputs, targets):
+    def component(
+        self, outputs: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         return tf.abs(outputs), tf.sign(outputs), tf.zeros_like(outputs)
 
 
@@ -68,7 +74,9 @@ class Hinge(Kinked):
     name = "hinge"
     smooth = _SmoothHinge()
 
-    def component(self, outputs, targets):
+    def component(
+        self, outputs: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         missing = -targets * outputs
         wrong = tf.cast(missing > 0, outputs.dtype)
         return wrong * missing, -targets * wrong, tf.zeros_like(outputs)

@@ -60,7 +60,9 @@ class MeanSquaredError(Loss):
     def prepare(self, outputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return outputs - targets, targets
 
-    def evaluate(self, outputs, targets, weights, shift):
+    def evaluate(
+        self, outputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, shift: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         components = tf.cast(tf.shape(shift)[-1], shift.dtype)
         residual = outputs[:, tf.newaxis] + shift[..., tf.newaxis]
         weighted = weights[:, tf.newaxis, tf.newaxis] * residual
@@ -86,7 +88,9 @@ class CrossEntropy(Loss):
     def prepare(self, outputs: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return outputs - tf.reduce_sum(outputs * targets, axis=-1, keepdims=True), targets
 
-    def evaluate(self, outputs, targets, weights, shift):
+    def evaluate(
+        self, outputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, shift: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         of_label = tf.matmul(shift, targets)  # (groups, columns, E)
         logits = outputs[:, tf.newaxis] + shift[..., tf.newaxis] - of_label[:, :, tf.newaxis]
         largest = tf.reduce_max(logits, axis=2, keepdims=True)

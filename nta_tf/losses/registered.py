@@ -30,7 +30,9 @@ class FunctionLoss(Loss):
         outputs = tf.convert_to_tensor(outputs)
         return self._function(outputs, tf.cast(targets, outputs.dtype))
 
-    def evaluate(self, outputs, targets, weights, shift):
+    def evaluate(
+        self, outputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, shift: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         columns, components = tf.shape(shift)[1], tf.shape(shift)[2]
         moved = tf.transpose(outputs[:, tf.newaxis] + shift[..., tf.newaxis], (0, 1, 3, 2))
         lead = tf.shape(moved)[:3]  # groups, columns, examples
