@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_record(stages)
     _add_solve(stages)
     _add_explore(stages)
+    _add_verify(stages)
     _add_illustrations(stages)
     _add_lines(stages)
     _add_figures(stages)
@@ -169,6 +170,12 @@ def _add_explore(stages: argparse._SubParsersAction) -> None:
     )
     _table_options(stage)
     stage.set_defaults(stage=commands.explore)
+
+
+def _add_verify(stages: argparse._SubParsersAction) -> None:
+    stage = stages.add_parser("verify", help="hold all that runs keep against its checksums")
+    stage.add_argument("runs", help="a run, or a directory of runs")
+    stage.set_defaults(stage=commands.verify)
 
 
 def _add_illustrations(stages: argparse._SubParsersAction) -> None:

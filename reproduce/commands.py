@@ -118,6 +118,23 @@ def explore(options: argparse.Namespace) -> None:
     _next("figures 5 --runs", options.runs)
 
 
+def verify(options: argparse.Namespace) -> None:
+    """`verify`: one line a damaged file, or that there is none."""
+    quiet.import_tensorflow(options.verbose)
+    import nta_tf as nta
+    from reproduce.stages.outputs import find_run_directories
+
+    damaged = 0
+    for directory in find_run_directories(options.runs):
+        damages = nta.trace.verify(directory)
+        damaged += len(damages)
+        for damage in damages:
+            print(f"{directory / damage.file}: {damage.problem}. {damage.remedy}")
+        print(f"{directory}: {len(damages) or 'no'} damaged file{'' if len(damages) == 1 else 's'}")
+    if damaged:
+        raise ResultsError(f"{damaged} files are damaged; what to do is said behind each.")
+
+
 def illustrations(options: argparse.Namespace) -> None:
     """`illustrations`: the files written."""
     quiet.import_tensorflow(options.verbose)

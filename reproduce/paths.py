@@ -9,6 +9,7 @@ CONFIG = "config.json"
 PROGRESS = "progress.json"
 TRACE = "trace.zarr"
 RESULTS = "results"
+CHECKSUM = ".checksum"  # of the file that holds a table's checksum, behind the table's name
 LOSSES = "results/losses.csv"
 REGRET = "results/regret.csv"
 EXPONENTS = "results/exponents.csv"

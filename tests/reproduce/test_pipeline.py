@@ -138,6 +138,18 @@ def test_figures_and_claims_are_drawn_from_the_tables(runs, tmp_path, capsys):
     assert len(summary) <= 24 and max(map(len, summary[:-1])) <= 80
 
 
+def test_damage_is_told_file_by_file_and_never_drawn(runs, tmp_path, capsys):
+    root = shutil.copytree(runs, tmp_path / "runs")
+    assert main(["verify", str(root)]) == 0
+    assert "no damaged files" in capsys.readouterr().out
+    table = root / _RUNS[0] / "results/regret.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-5]))  # cut at a line
+    assert main(["verify", str(root)]) == 1
+    assert "regret.csv" in capsys.readouterr().out
+    assert main(["figures", "4", "--runs", str(root)]) == 1
+    assert "regret.csv is damaged" in capsys.readouterr().err
+
+
 def test_own_runs_are_drawn_beside_themselves(runs, tmp_path, monkeypatch, capsys):
     root = shutil.copytree(runs, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
