@@ -1,6 +1,6 @@
 """What a claim is judged on: the tables of one experiment, under one reading of the paper."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -17,6 +17,11 @@ from reproduce.results.manifest import Basis
 from reproduce.results.select import Reading
 from reproduce.results.tables import Tables
 
+# A method that the paper compares; None where it was not trained.
+Method = Optimizer | None
+# Of claims that do not rest on regret.
+NO_READING = Reading("")
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -25,14 +30,15 @@ class Case:
     Attributes:
         basis: Task, experiment and variant.
         tables: The tables of its runs.
-        reading: How regret was recorded and minimised; None for claims that do not rest on it.
+        reading: How regret was recorded and minimised; `NO_READING` for claims that do not rest
+            on it.
         scale: `"network"`, `"layer"` or `"neuron"`: the scopes that the claim speaks of.
         activations: Whether the claim rests on measures of exploration.
     """
 
     basis: Basis
     tables: Tables
-    reading: Reading | None = None
+    reading: Reading = NO_READING
     scale: str = ""
     activations: bool = False
 
@@ -75,7 +81,7 @@ class Case:
 
     # Optimizers
 
-    def named(self, name: str) -> Optimizer | None:
+    def named(self, name: str) -> Method:
         """The optimizer of a name, at the paper's rate where that was trained.
 
         Args:
@@ -91,7 +97,7 @@ class Case:
         return next((one for one in of_name if one.rate in rates), next(iter(of_name), None))
 
     @cached_property
-    def best_sgd(self) -> Optimizer | None:
+    def best_sgd(self) -> Method:
         """SGD with its best learning rate: the lowest training loss of the last epoch."""
         return select.best_sgd(self.losses)
 
@@ -101,9 +107,9 @@ class Case:
         return [one for one in self._measured if one.is_sgd]
 
     @cached_property
-    def methods(self) -> dict[str, Optimizer | None]:
+    def methods(self) -> dict[str, Method]:
         """The three that the paper compares: `"rmsprop"`, `"adam"` and `"sgd"` at its best."""
-        adaptive = {name: self.named(name) for name in ("rmsprop", "adam")}
+        adaptive: dict[str, Method] = {name: self.named(name) for name in ("rmsprop", "adam")}
         return {**adaptive, "sgd": self.best_sgd}
 
     @cached_property
@@ -111,9 +117,9 @@ class Case:
         """The optimizers that have what the claim rests on."""
         if self.activations:
             return optimizers.of_table(self.tables.exploration["totals"])
-        return optimizers.of_table(self.losses if self.reading is None else self.regret)
+        return optimizers.of_table(self.losses if self.reading == NO_READING else self.regret)
 
-    def diverged(self, optimizer: Optimizer) -> bool:
+    def diverged(self, optimizer: Method) -> bool:
         """Whether a run of an optimizer diverged: its last rounds mean nothing."""
         return optimizer in self._diverged
 
@@ -121,7 +127,7 @@ class Case:
         """Whether every run of an optimizer diverged."""
         return bool((optimizers.rows(self.losses, optimizer)["status"] == "diverged").all())
 
-    def dead(self, optimizer: Optimizer) -> bool:
+    def dead(self, optimizer: Method) -> bool:
         """Whether a network learns nothing: its loss never falls, or its regret is rounding."""
         return optimizer in self._dead
 
@@ -134,7 +140,7 @@ class Case:
         return [one for one in optimizers.of_table(self.losses) if self._learns_nothing(one)]
 
     def _learns_nothing(self, optimizer: Optimizer) -> bool:
-        if self.reading is not None:
+        if self.reading != NO_READING:
             rows = optimizers.rows(self.regret, optimizer)
             if len(rows) and is_dead(rows):
                 return True
@@ -166,18 +172,20 @@ class Case:
 
     # Rows
 
-    def rows(self, optimizer: Optimizer, scope: str | Sequence[str]) -> pd.DataFrame:
+    def rows(self, optimizer: Method, scope: str | Sequence[str]) -> pd.DataFrame:
         """Regret of an optimizer in one scope, or in several, where it is finite."""
-        table = optimizers.rows(self.regret, optimizer)
+        table = optimizers.rows(self.regret, optimizer) if optimizer else self.regret[:0]
         return select.rows(table, self.reading, scope).dropna(subset=["regret"])
 
-    def window(self, optimizer: Optimizer, scope: str | Sequence[str]) -> pd.DataFrame:
+    def window(self, optimizer: Method, scope: str | Sequence[str]) -> pd.DataFrame:
         """The same from the first epoch on from which growth was fitted."""
         rows, runs = self.rows(optimizer, scope), self.growths(optimizer, scope)
         return rows[rows["epoch"] >= min(run.first_epoch for run in runs)] if runs else rows
 
-    def growths(self, optimizer: Optimizer, scope: str | Sequence[str]) -> list[RunGrowth]:
+    def growths(self, optimizer: Method, scope: str | Sequence[str]) -> list[RunGrowth]:
         """Growth of the regret of an optimizer's runs in one scope, or in several."""
+        if optimizer is None:
+            return []
         scopes = [scope] if isinstance(scope, str) else scope
         return [run for name in scopes for run in self._growths.get((optimizer, name), [])]
 
@@ -224,3 +232,28 @@ class Case:
             for comparator in dict.fromkeys(solved["comparator"])
             for reading in select.readings(self.tables.runs, solved, comparator=comparator)
         ]
+
+
+def each_seed(table: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
+    """The rows of each seed of a table, in order.
+
+    Args:
+        table: A table with a column `seed`.
+
+    Yields:
+        The seed and its rows.
+    """
+    for seed in sorted(int(seed) for seed in table["seed"].unique()):
+        yield seed, table[table["seed"] == seed]
+
+
+def last_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table of regret at the last checkpoint of each run.
+
+    Args:
+        table: Rows of `load.read_regret`.
+
+    Returns:
+        Some of its rows.
+    """
+    return table[table["round"] == table.groupby("run")["round"].transform("max")]

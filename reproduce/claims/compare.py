@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from reproduce.claims import report, statistics
-from reproduce.claims.case import Case
+from reproduce.claims.case import NO_READING, Case
 from reproduce.claims.evidence import Judgement, Reason
 from reproduce.claims.registry import Claim, all_claims
 from reproduce.claims.verdicts import Verdict
@@ -107,7 +107,7 @@ def _judged(claim: Claim, case: Case, cases: _Cases) -> Iterator[tuple[Case, Jud
     for scale in claim.needs.scales:
         readings = case.readings(scale)
         if not readings:
-            yield case.at(None, scale), _not_measured()
+            yield case.at(NO_READING, scale), _not_measured()
         for reading in readings:
             of_reading = cases.at(case, reading, scale)
             yield of_reading, claim.judge(of_reading)
@@ -149,7 +149,7 @@ def _basis(case: Case | None) -> dict:
         "variant": basis.variant,
         "data": report.data(case),
     }
-    if reading is None:
+    if reading == NO_READING:
         return columns
     own = select.own_ball(case.tables.runs, reading.record)
     domain = {"ball": reading.ball, "own_domain": own is None or own == reading.ball}
@@ -159,7 +159,7 @@ def _basis(case: Case | None) -> dict:
 def _number(case: Case | None, judged: Judgement) -> dict:
     """Columns of the number that decides, typed, and of the others in words."""
     number = judged.measurement
-    if case is None or number is None:
+    if case is None or number.quantity == "":
         return {"value": float("nan"), "seeds": 0}
     return {
         "quantity": number.quantity,
@@ -180,6 +180,7 @@ def _adjusted(table: pd.DataFrame) -> pd.Series:
     """Holm's adjustment over the claims of one reading: of the headline, and of each variant."""
     basis = table[["experiment", "variant"]].where(~table["headline"], "headline")
     keys = [table["record"], table["comparator"], basis["experiment"], basis["variant"]]
-    return table.groupby(keys, sort=False)["p"].transform(
-        lambda p: statistics.holm(p.to_numpy(float))
-    )
+    adjusted = pd.Series(float("nan"), table.index)
+    for _, p in table.groupby(keys, sort=False)["p"]:
+        adjusted.update(pd.Series(statistics.holm(p.to_numpy(float)), p.index))
+    return adjusted

@@ -3,7 +3,7 @@
 from typing import Any
 
 from reproduce import optimizers
-from reproduce.claims.case import Case
+from reproduce.claims.case import Case, each_seed, last_rows
 from reproduce.claims.evidence import Judgement, Unit, judge, over_seeds, together
 from reproduce.claims.growth import bounded
 from reproduce.claims.margins import FAILS_TO_LEARN, share_spread
@@ -45,8 +45,10 @@ def bound_holds(case: Case) -> Judgement:
 
 def _last_over_first(case: Case, optimizer: Optimizer) -> Judgement:
     losses = optimizers.rows(case.losses, optimizer).sort_values("epoch").dropna(subset="loss")
-    both = losses.groupby("seed")["loss"].agg(["first", "last"])
-    shares = (both["last"] / both["first"]).to_dict()
+    shares = {
+        seed: float(rows["loss"].iloc[-1] / rows["loss"].iloc[0])
+        for seed, rows in each_seed(losses)
+    }
     quantity = "last loss over the first epoch's"
     return judge(
         over_seeds(quantity, shares, Unit.SHARE, 0.02, optimizer=optimizer), FAILS_TO_LEARN
@@ -54,12 +56,11 @@ def _last_over_first(case: Case, optimizer: Optimizer) -> Judgement:
 
 
 def _optimum_share(case: Case, optimizer: Optimizer, scope: str) -> Judgement:
-    rows = case.rows(optimizer, scope)
-    last = rows[rows["round"] == rows.groupby("run")["round"].transform("max")]
-    shares = (last["taylor_optimum"] / last["cumulative_loss"]).groupby(last["seed"]).mean()
-    spread = share_spread(1 - float(shares.mean()))
+    shares = {
+        seed: float((rows["taylor_optimum"] / rows["cumulative_loss"]).mean())
+        for seed, rows in each_seed(last_rows(case.rows(optimizer, scope)))
+    }
+    spread = share_spread(1 - sum(shares.values()) / len(shares))
     quantity = "Taylor optimum / cumulative loss"
     where: dict[str, Any] = {"optimizer": optimizer, "scope": scope}
-    return judge(
-        over_seeds(quantity, shares.to_dict(), Unit.SHARE, spread, **where), FAILS_TO_LEARN
-    )
+    return judge(over_seeds(quantity, shares, Unit.SHARE, spread, **where), FAILS_TO_LEARN)

@@ -101,6 +101,11 @@ class Measurement:
     against: Optimizer | None = None
     scope: str = ""
 
+    @property
+    def there(self) -> bool:
+        """Whether there is a number."""
+        return math.isfinite(self.value)
+
     def p(self, margin: Margin) -> float:
         """Of two one-sided tests over seeds that it lies within a margin, doubled; NaN else."""
         if self.spread != Spread.SEEDS:
@@ -111,6 +116,9 @@ class Measurement:
         return statistics.equivalence(np.log(self.by_seed), *map(_log, limits))
 
 
+NOTHING = Measurement("", math.nan)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict, why, and the number that decides.
@@ -118,7 +126,7 @@ class Judgement:
     Attributes:
         verdict: A `Verdict`.
         reason: A `Reason`.
-        measurement: The number that decides, if there is one.
+        measurement: The number that decides; its value is NaN where there is none.
         margin: Where it had to lie.
         p: p-value of the claim over seeds; NaN where seeds are too few.
         parts: What it is made of; those may be made of parts themselves.
@@ -126,7 +134,7 @@ class Judgement:
 
     verdict: Verdict
     reason: Reason
-    measurement: Measurement | None = None
+    measurement: Measurement = field(default_factory=lambda: NOTHING)
     margin: Margin = field(default_factory=Margin)
     p: float = math.nan
     parts: tuple["Judgement", ...] = ()
@@ -231,24 +239,20 @@ def together(
     if not parts:
         return Judgement(Verdict.NOT_MEASURED, Reason.MISSING)
 
-    def place(part: Judgement) -> tuple:
+    def place(part: Judgement) -> tuple[int, float]:
         measurement = part.measurement
-        if not _has_number(part):
+        if not measurement.there:
             return (SEVEREST_FIRST.index(part.verdict), 0.0)
         distance = order(measurement) if order else _slack(measurement, part.margin)
         return (SEVEREST_FIRST.index(part.verdict), distance)
 
     severest = min(parts, key=place)
-    shown = min([part for part in parts if _has_number(part)] or [severest], key=place)
+    shown = min([part for part in parts if part.measurement.there] or [severest], key=place)
     verdict = all_of(part.verdict for part in parts)
     reason = severest.reason if severest.verdict == verdict else Reason.PARTS
     applicable = [part.p for part in parts if part.verdict != Verdict.NOT_APPLICABLE]
     p = max(applicable) if applicable and np.isfinite(applicable).all() else math.nan
     return Judgement(verdict, reason, shown.measurement, shown.margin, p, parts)
-
-
-def _has_number(part: Judgement) -> bool:
-    return part.measurement is not None and math.isfinite(part.measurement.value)
 
 
 def _slack(measurement: Measurement, margin: Margin) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reproduce import optimizers, paper
-from reproduce.claims.case import Case
+from reproduce.claims.case import Case, Method, each_seed
 from reproduce.claims.evidence import (
     Judgement,
     Margin,
@@ -31,7 +31,6 @@ from reproduce.claims.margins import (
 from reproduce.claims.registry import Needs, claim
 from reproduce.claims.statistics import paired
 from reproduce.claims.verdicts import Verdict
-from reproduce.optimizers import Optimizer
 
 # Claim 8 speaks of Adam's 40 most exploratory neurons and of a drop from neuron 60 on ...
 MATCHING, DROP = 40, 60
@@ -64,7 +63,7 @@ def far_more(case: Case) -> Judgement:
     """Claim 6, RMSProp against SGD at every rate by every measure."""
     rmsprop, parts = case.named("rmsprop"), []
     for measure in paper.MEASURES:
-        parts += [_times(case, rmsprop, sgd, measure, FAR_MORE) for sgd in case.every_sgd or [None]]
+        parts += [_times(case, rmsprop, sgd, measure, FAR_MORE) for sgd in _every_sgd(case)]
     return together(parts)
 
 
@@ -102,7 +101,7 @@ def more_than_sgd(case: Case) -> Judgement:
     return together(
         _times(case, adam, sgd, measure, MORE)
         for measure in _HAMMING_AND_SWITCHES
-        for sgd in case.every_sgd or [None]
+        for sgd in _every_sgd(case)
     )
 
 
@@ -146,10 +145,15 @@ def sharp_dropoff(case: Case) -> Judgement:
     return _of_sorted_volumes(case, _steepness)
 
 
+def _every_sgd(case: Case) -> list[Method]:
+    """SGD at every rate; one that was not trained where there is none."""
+    return [*case.every_sgd] or [None]
+
+
 def _times(
     case: Case,
-    more: Optimizer | None,
-    less: Optimizer | None,
+    more: Method,
+    less: Method,
     measure: str,
     margin: Margin,
 ) -> Judgement:
@@ -172,9 +176,7 @@ def _times(
     return judge(over_seeds("exploration", factors, Unit.FACTOR, spread, **where), margin)
 
 
-def _unfit(
-    case: Case, compared: Iterable[Optimizer | None], nothing: Measurement
-) -> Judgement | None:
+def _unfit(case: Case, compared: Iterable[Method], nothing: Measurement) -> Judgement | None:
     """Why exploration of some optimizers cannot be compared; None when it can."""
     for optimizer in compared:
         if optimizer is None:
@@ -186,8 +188,10 @@ def _unfit(
     return None
 
 
-def _totals(case: Case, optimizer: Optimizer, measure: str) -> dict[int, float]:
+def _totals(case: Case, optimizer: Method, measure: str) -> dict[int, float]:
     """{seed: total of a measure over the network}, of the runs that may be compared."""
+    if optimizer is None:
+        return {}
     table = optimizers.rows(case.tables.exploration["totals"], optimizer)
     table = table[(table["scope"] == "network") & (table["measure"] == measure)]
     table = table[table["run"].isin(case.comparable_runs)]
@@ -219,15 +223,16 @@ def _of_sorted_volumes(
     return judge_both(pairs, _singular_values(case), where)
 
 
-def _sorted_volumes(case: Case, optimizer: Optimizer) -> dict[int, np.ndarray]:
+def _sorted_volumes(case: Case, optimizer: Method) -> dict[int, np.ndarray]:
     """{seed: log-volume of the first, second, ... neuron} of the whole network."""
+    if optimizer is None:
+        return {}
     table = optimizers.rows(case.tables.exploration["log_volume"], optimizer)
     table = table[(table["scope"] == "network") & table["run"].isin(case.comparable_runs)]
     curves = {}
-    for seed, rows in table.groupby("seed"):
-        rows = rows.sort_values("position")
+    for seed, rows in each_seed(table.sort_values("position")):
         neurons = np.arange(1, int(rows["position"].max()) + 1)
-        curves[int(seed)] = np.interp(neurons, rows["position"], rows["log_volume"])
+        curves[seed] = np.interp(neurons, rows["position"], rows["log_volume"])
     return curves
 
 

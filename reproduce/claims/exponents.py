@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reproduce.claims import statistics
-from reproduce.claims.case import Case
+from reproduce.claims.case import Case, Method
 from reproduce.claims.evidence import (
     Judgement,
     Margin,
@@ -21,15 +21,12 @@ from reproduce.claims.evidence import (
 from reproduce.claims.margins import CERTIFIED_SHARE, SIGN, SQUARE_ROOT, share_spread
 from reproduce.claims.run_growth import RunGrowth
 from reproduce.claims.verdicts import Verdict
-from reproduce.optimizers import Optimizer
 
 EXPONENT = "exponent of regret"
 REGRET_SHARE = "regret / cumulative loss"
 
 
-def growth(
-    case: Case, optimizer: Optimizer | None, scope: str, margin: Margin = SQUARE_ROOT
-) -> Judgement:
+def growth(case: Case, optimizer: Method, scope: str, margin: Margin = SQUARE_ROOT) -> Judgement:
     """Whether the regret of one optimizer in one scope grows like sqrt(N).
 
     An equivalence: the 95% interval of the exponent must lie within the margin. It is a
@@ -38,7 +35,7 @@ def growth(
 
     Args:
         case: A `Case`.
-        optimizer: An `Optimizer`; None when it was not trained.
+        optimizer: A method.
         scope: Name of the scope.
         margin: Where the exponent must lie.
 
@@ -48,7 +45,8 @@ def growth(
     unfit = unusable(case, optimizer, scope)
     if unfit:
         return unfit
-    runs, where = case.growths(optimizer, scope), {"optimizer": optimizer, "scope": scope}
+    runs = case.growths(optimizer, scope)
+    where: dict[str, Any] = {"optimizer": optimizer, "scope": scope}
     if all(run.negative for run in runs):
         share = regret_share(runs, **where)
         sure = share.high < -SIGN
@@ -64,13 +62,13 @@ def growth(
 
 
 def unusable(
-    case: Case, optimizer: Optimizer | None, scope: str | Sequence[str], name: str = ""
+    case: Case, optimizer: Method, scope: str | Sequence[str], name: str = ""
 ) -> Judgement | None:
     """Why the regret of an optimizer in a scope settles nothing; None when it may.
 
     Args:
         case: A `Case`.
-        optimizer: An `Optimizer`; None when it was not trained.
+        optimizer: A method.
         scope: Name of the scope, or names of several that are judged as one.
         name: What those are called together.
 

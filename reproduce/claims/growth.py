@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from reproduce import paper
-from reproduce.claims.case import Case
+from reproduce.claims.case import Case, Method, each_seed
 from reproduce.claims.evidence import (
     Judgement,
     Margin,
@@ -260,7 +260,7 @@ def _while_training(regret: pd.DataFrame) -> pd.DataFrame:
     return regret[since > _ENDED * losses / rounds]
 
 
-def _bounded(case: Case, optimizer: Optimizer, scope: str) -> Judgement:
+def _bounded(case: Case, optimizer: Method, scope: str) -> Judgement:
     """Whether regret grows no faster than sqrt(N); regret that ends negative does not."""
     unfit = unusable(case, optimizer, scope)
     if unfit:
@@ -327,16 +327,12 @@ def _others(case: Case) -> list[str]:
     return [scope for scope in case.scopes if scope != paper.FIGURE_4_LAYER[case.task]]
 
 
-def _variations(case: Case, optimizer: Optimizer, layer: str) -> dict[int, float]:
-    by_seed = {
-        int(seed): variation(rows) for seed, rows in case.rows(optimizer, layer).groupby("seed")
-    }
+def _variations(case: Case, optimizer: Method, layer: str) -> dict[int, float]:
+    by_seed = {seed: variation(rows) for seed, rows in each_seed(case.rows(optimizer, layer))}
     return {seed: value for seed, value in by_seed.items() if value > 0}
 
 
-def _compared(
-    factors: dict[int, float], sgd: Optimizer, optimizer: Optimizer, layer: str
-) -> Judgement:
+def _compared(factors: dict[int, float], sgd: Method, optimizer: Method, layer: str) -> Judgement:
     where: dict[str, Any] = {"optimizer": sgd, "against": optimizer, "scope": layer}
     if not factors:
         nothing = Measurement("variation of regret", math.nan, unit=Unit.FACTOR, **where)

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from reproduce import paper
-from reproduce.claims.case import Case
+from reproduce.claims.case import Case, Method, each_seed
 from reproduce.claims.evidence import (
     Judgement,
     Margin,
@@ -53,9 +54,7 @@ _LAYERS_AND_NEURONS = Needs(paper.TASKS, "regret of layers and neurons", scales=
 def lower_losses(case: Case) -> Judgement:
     """Claim 5, cumulative losses in the layer of Figure 4(c), at the last common round."""
     spread = LOSS_SPREAD.get(case.task, LOSS_SPREAD_ELSEWHERE)
-    return _against_sgd(
-        case, lambda sgd, one: _factor(case, "cumulative_loss", sgd, one, MORE, spread)
-    )
+    return _against_sgd(case, partial(_factor, case, "cumulative_loss", spread))
 
 
 @claim(
@@ -68,7 +67,7 @@ def lower_losses(case: Case) -> Judgement:
 )
 def smaller_gaps(case: Case) -> Judgement:
     """Claim 5, gaps as shares of the losses; without a gap there is nothing to compare."""
-    return _against_sgd(case, lambda *pair: _smaller_gap(case, *pair))
+    return _against_sgd(case, partial(_smaller_gap, case))
 
 
 @claim(
@@ -81,9 +80,7 @@ def smaller_gaps(case: Case) -> Judgement:
 )
 def larger_regret_of_sgd(case: Case) -> Judgement:
     """Claim 13, at the last common round."""
-    return _against_sgd(
-        case, lambda sgd, one: _factor(case, "regret", sgd, one, MORE, REGRET_SPREAD)
-    )
+    return _against_sgd(case, partial(_factor, case, "regret", REGRET_SPREAD))
 
 
 @claim(
@@ -128,7 +125,7 @@ def better_losses_revealed(case: Case) -> Judgement:
     return together(_revealed(case, one, layer) for one in case.methods.values())
 
 
-def _against_sgd(case: Case, compare: Callable[[Optimizer, Optimizer], Judgement]) -> Judgement:
+def _against_sgd(case: Case, compare: Callable[[Method, Method], Judgement]) -> Judgement:
     """Compares the best SGD with RMSProp and Adam in the layer of Figure 4."""
     layer, methods = paper.FIGURE_4_LAYER[case.task], case.methods
     unfit = [judged for one in methods.values() if (judged := unusable(case, one, layer))]
@@ -137,9 +134,7 @@ def _against_sgd(case: Case, compare: Callable[[Optimizer, Optimizer], Judgement
     return together(compare(methods["sgd"], methods[name]) for name in ("rmsprop", "adam"))
 
 
-def _factor(
-    case: Case, column: str, sgd: Optimizer, optimizer: Optimizer, margin: Margin, assumed: float
-) -> Judgement:
+def _factor(case: Case, column: str, assumed: float, sgd: Method, optimizer: Method) -> Judgement:
     """How many times as large SGD's number is as an adaptive optimizer's, seed by seed."""
     layer = paper.FIGURE_4_LAYER[case.task]
     where: dict[str, Any] = {"optimizer": sgd, "against": optimizer, "scope": layer}
@@ -149,10 +144,10 @@ def _factor(
     if not factors or min(*larger.values(), *smaller.values()) <= 0:
         nothing = Measurement(quantity, math.nan, unit=Unit.FACTOR, **where)
         return Judgement(Verdict.INCONCLUSIVE, Reason.NO_GAP, nothing)
-    return judge(over_seeds(quantity, factors, Unit.FACTOR, assumed, **where), margin)
+    return judge(over_seeds(quantity, factors, Unit.FACTOR, assumed, **where), MORE)
 
 
-def _smaller_gap(case: Case, sgd: Optimizer, optimizer: Optimizer) -> Judgement:
+def _smaller_gap(case: Case, sgd: Method, optimizer: Method) -> Judgement:
     layer = paper.FIGURE_4_LAYER[case.task]
     shares = [_shares(case, one) for one in (sgd, optimizer)]
     for one, by_seed in zip((sgd, optimizer), shares):
@@ -169,7 +164,7 @@ def _smaller_gap(case: Case, sgd: Optimizer, optimizer: Optimizer) -> Judgement:
     return judge(gap, Margin(low=SIGN))
 
 
-def _at_last(case: Case, optimizer: Optimizer, column: str) -> dict[int, float]:
+def _at_last(case: Case, optimizer: Method, column: str) -> dict[int, float]:
     """{seed: a number at the last round that the three methods have in common}."""
     layer = paper.FIGURE_4_LAYER[case.task]
     rows = case.rows(optimizer, layer)
@@ -177,7 +172,7 @@ def _at_last(case: Case, optimizer: Optimizer, column: str) -> dict[int, float]:
     return {int(seed): float(value) for seed, value in zip(rows["seed"], rows[column])}
 
 
-def _shares(case: Case, optimizer: Optimizer) -> dict[int, float]:
+def _shares(case: Case, optimizer: Method) -> dict[int, float]:
     gaps, losses = (_at_last(case, optimizer, name) for name in ("regret", "cumulative_loss"))
     return {seed: share(gaps[seed], losses[seed]) for seed in gaps}
 
@@ -190,19 +185,21 @@ def _not_beaten(case: Case, optimizer: Optimizer, name: str, scopes: Sequence[st
     return judge(measured, NOT_BEATEN)
 
 
-def _revealed(case: Case, optimizer: Optimizer | None, layer: str) -> Judgement:
+def _revealed(case: Case, optimizer: Method, layer: str) -> Judgement:
     unfit = unusable(case, optimizer, layer)
     if unfit:
         return unfit
     window = case.window(optimizer, layer)
     where: dict[str, Any] = {"optimizer": optimizer, "scope": layer}
     quantity = "Taylor optimum a round, first half over second"
-    halves = {int(seed): _halves(table) for seed, table in window.groupby("seed")}
+    halves = {seed: pair for seed, rows in each_seed(window) if (pair := _halves(rows))}
     nothing = Measurement(quantity, math.nan, unit=Unit.FACTOR, **where)
-    if any(pair is None for pair in halves.values()):
+    if len(halves) < window["seed"].nunique():
         return Judgement(Verdict.INCONCLUSIVE, Reason.TOO_FEW, nothing)
-    losses = window.groupby("seed")["cumulative_loss"].max() / window.groupby("seed")["round"].max()
-    floor = (SIGN * losses).to_dict()
+    floor = {
+        seed: SIGN * float(rows["cumulative_loss"].max() / rows["round"].max())
+        for seed, rows in each_seed(window)
+    }
     if any(max(pair) <= floor[seed] for seed, pair in halves.items()):
         return Judgement(Verdict.NOT_APPLICABLE, Reason.NO_OPTIMUM, nothing)
     factors = {seed: pair[0] / max(pair[1], floor[seed]) for seed, pair in halves.items()}

@@ -10,7 +10,7 @@ import pandas as pd
 
 from reproduce import paper
 from reproduce.claims import statistics
-from reproduce.claims.case import Case
+from reproduce.claims.case import Case, Method, each_seed, last_rows
 from reproduce.claims.evidence import (
     Judgement,
     Margin,
@@ -34,7 +34,6 @@ from reproduce.claims.margins import SIGN, SQUARE_ROOT, VISIBLE
 from reproduce.claims.registry import Needs, claim
 from reproduce.claims.run_growth import is_negative
 from reproduce.claims.verdicts import MOST, Verdict, all_of, most_of
-from reproduce.optimizers import Optimizer
 
 _RESAMPLES = 1000
 # The losses of neurons and network are sums over the same minibatches; where a record keeps a
@@ -122,12 +121,12 @@ def loss_differs_from_networks(case: Case) -> Judgement:
     return _in_layers(case, _SHOWN, _difference_from_network)
 
 
-def average_growth(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
+def average_growth(case: Case, optimizer: Method, layer: str) -> Judgement:
     """Whether the mean regret of a layer's neurons grows like sqrt(N).
 
     Args:
         case: A `Case`.
-        optimizer: An `Optimizer`.
+        optimizer: A method.
         layer: Name of the layer.
 
     Returns:
@@ -139,7 +138,7 @@ def average_growth(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
     where: dict[str, Any] = {"optimizer": optimizer, "scope": f"neurons of {layer}"}
     rows = case.window(optimizer, neurons)
     share = regret_share(case.growths(optimizer, neurons), **where)
-    fits = {int(seed): _average_exponent(table) for seed, table in rows.groupby("seed")}
+    fits = {seed: _average_exponent(table) for seed, table in each_seed(rows)}
     found = {seed: fit for seed, fit in fits.items() if fit is not None}
     if any(fit is None for fit in fits.values()):
         mean = rows.groupby(["seed", "round"])[["regret", "gap", "cumulative_loss"]].mean()
@@ -154,12 +153,12 @@ def average_growth(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
     return judge(measured, SQUARE_ROOT)
 
 
-def individual_growth(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
+def individual_growth(case: Case, optimizer: Method, layer: str) -> Judgement:
     """Whether the regret of most neurons of a layer grows like sqrt(N).
 
     Args:
         case: A `Case`.
-        optimizer: An `Optimizer`.
+        optimizer: A method.
         layer: Name of the layer.
 
     Returns:
@@ -171,12 +170,12 @@ def individual_growth(case: Case, optimizer: Optimizer, layer: str) -> Judgement
     return Judgement(most_of(verdicts), Reason.COUNTED, share, Margin(low=MOST))
 
 
-def bounded_loss(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
+def bounded_loss(case: Case, optimizer: Method, layer: str) -> Judgement:
     """Whether the losses of a layer's neurons lie visibly above their Taylor optima.
 
     Args:
         case: A `Case`.
-        optimizer: An `Optimizer`.
+        optimizer: A method.
         layer: Name of the layer.
 
     Returns:
@@ -191,7 +190,7 @@ def bounded_loss(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
     share = rows["regret"] / rows["cumulative_loss"]
     least = share.groupby([rows["run"], rows["scope"]]).min()
     most = share.groupby([rows["run"], rows["scope"]]).max()
-    signs = statistics.sign_test(least, SIGN)
+    signs = statistics.sign_test(least.to_numpy(float), SIGN)
     held = float(((least > SIGN) & (most <= 1)).mean())
     signed = Measurement(
         "neurons whose regret is positive throughout", held, seeds=gap.measurement.seeds, **where
@@ -204,12 +203,13 @@ def bounded_loss(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
     return replace(gap, verdict=verdict, reason=reason, parts=(gap, individually))
 
 
-def _difference_from_network(case: Case, optimizer: Optimizer, layer: str) -> Judgement:
+def _difference_from_network(case: Case, optimizer: Method, layer: str) -> Judgement:
     """How far the neurons' cumulative loss is from the network's, either way."""
     rows = case.window(optimizer, case.neurons(layer))
-    last = rows[rows["round"] == rows.groupby("run")["round"].transform("max")]
-    apart = (last["cumulative_loss"] / last["network_loss"] - 1).abs()
-    by_seed = apart.groupby(last["seed"]).mean().to_dict()
+    by_seed = {
+        seed: float((last["cumulative_loss"] / last["network_loss"] - 1).abs().mean())
+        for seed, last in each_seed(last_rows(rows))
+    }
     sampled = case.record.get("examples") is not None
     measured = over_seeds(
         "neurons' loss from the network's",
@@ -225,7 +225,7 @@ def _difference_from_network(case: Case, optimizer: Optimizer, layer: str) -> Ju
 def _in_layers(
     case: Case,
     layers: tuple[str, ...],
-    judge_layer: Callable[[Case, Optimizer, str], Judgement],
+    judge_layer: Callable[[Case, Method, str], Judgement],
 ) -> Judgement:
     """A claim on RMSProp's neurons, which must hold in every layer."""
     optimizer, parts = case.named(paper.FIGURE_3_OPTIMIZER), []

@@ -15,6 +15,7 @@ READINGS = ("figures", "definition")
 LONGEST_CELL = 200
 _STAR = "*"  # a verdict of which the single neurons were not solved in the reading's own domain
 _WIDTH = 79
+_LINE = ["claim", "title", *READINGS, "number"]
 _LEGEND = (
     "* of single neurons solved in the other domain than the reading's own (ball or none). "
     "Numbers are of the reading `figures` where it has one."
@@ -63,12 +64,9 @@ def overview(claims: pd.DataFrame) -> pd.DataFrame:
         A frame with the columns `#`, `claim`, a verdict under each reading, and `number`.
     """
     lines = headline(claims)
-    numbers = [
-        f"{row.number} {row.quantity}" + (f" ({row.subject})" if row.subject else "")
-        for row in lines.itertuples()
-    ]
-    shown = lines[["claim", "title", *READINGS]].assign(number=numbers)
-    shown["number"] = shown["number"].str.strip()
+    subjects = lines["subject"].map(lambda text: f" ({text})" if text else "")
+    numbers = lines["number"] + " " + lines["quantity"] + subjects
+    shown = lines[["claim", "title", *READINGS]].assign(number=numbers.str.strip())
     return shown.rename(columns={"claim": "#", "title": "claim"})
 
 
@@ -110,10 +108,11 @@ def summary(claims: pd.DataFrame) -> str:
         Text of one line a claim, with its verdicts and the number that decides.
     """
     lines = [f"{'#':>2} {'claim':<30} {'figures':<15} {'definition':<15} number"]
-    for row in headline(claims).itertuples():
-        number = row.number if len(row.number) <= _ROOM else row.number.partition(" [")[0]
-        line = f"{row.claim:>2} {row.title:<30} {row.figures:<15} {row.definition:<15} {number}"
-        lines.append(line.rstrip())
+    shown = headline(claims).astype(str)
+    for claim, title, *verdicts, number in shown[_LINE].to_numpy().tolist():
+        number = number if len(number) <= _ROOM else number.partition(" [")[0]
+        figures, definition = verdicts
+        lines.append(f"{claim:>2} {title:<30} {figures:<15} {definition:<15} {number}".rstrip())
     return "\n".join([*lines, *textwrap.wrap(_LEGEND, _WIDTH)])
 
 

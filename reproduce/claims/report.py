@@ -58,11 +58,10 @@ def reason(judged: Judgement, claim: Claim, case: Case | None) -> str:
         it was judged where the training was not at the paper's scale.
     """
     measured = judged.measurement
-    unit = measured.unit if measured else Unit.SHARE
-    limits = margin(judged.margin, unit)
+    limits = margin(judged.margin, measured.unit)
     text = _REASONS[judged.reason].format(margin=limits, needs=claim.needs.words)
-    rests = _rests_on(measured) if measured else ""
-    return "; ".join(phrase for phrase in (text, rests, _smaller(case)) if phrase)
+    phrases = (text, _rests_on(measured), _smaller(case))
+    return "; ".join(phrase for phrase in phrases if phrase)
 
 
 def number(value: float, low: float, high: float, unit: Unit) -> str:
@@ -138,7 +137,7 @@ def details(judged: Judgement, task: str) -> str:
     Returns:
         One phrase a quantity and scope, or counts where there are very many.
     """
-    leaves = [leaf for leaf in judged.leaves if leaf.measurement]
+    leaves = [leaf for leaf in judged.leaves if leaf.measurement.quantity]
     if len(leaves) > _MOST_DETAILS:
         return "; ".join(_counts(leaves, task))
     groups: dict[tuple[str, str], list[Judgement]] = {}
@@ -196,7 +195,8 @@ def _counts(leaves: list[Judgement], task: str) -> list[str]:
         )
         if negative:
             shown.append(f"{negative} with negative regret")
-        texts.append(f"{words.label(optimizer, task)}: {', '.join(shown)}")
+        name = words.label(optimizer, task) if optimizer else ""
+        texts.append(f"{name}: {', '.join(shown)}")
     return texts
 
 

@@ -90,7 +90,7 @@ def growths(
     every: dict[tuple[Optimizer, str], list[RunGrowth]] = {}
     for row in last.join(counted).reset_index().itertuples(index=False):
         optimizer = Optimizer(*(getattr(row, column) for column in COLUMNS))
-        every.setdefault((optimizer, row.scope), []).append(_of(row))
+        every.setdefault((optimizer, str(row.scope)), []).append(_of(row))
     return every
 
 

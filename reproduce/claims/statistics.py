@@ -4,10 +4,11 @@ The seed is the unit. Tests are one-sided or two one-sided tests whose p-values 
 that p < 0.05 says exactly that the 95% interval lies where the claim wants it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import bdtrc, stdtr, stdtrit
 
 LEVEL = 0.95
@@ -49,7 +50,7 @@ class Signs:
     p: float
 
 
-def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Interval:
+def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     """Student's t-interval of a mean.
 
     Args:
@@ -90,7 +91,7 @@ def paired(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int,
     return {seed: first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())}
 
 
-def equivalence(values: Sequence[float] | np.ndarray, low: float, high: float) -> float:
+def equivalence(values: ArrayLike, low: float, high: float) -> float:
     """Two one-sided tests that a mean lies between two limits.
 
     Args:
@@ -121,7 +122,7 @@ def equivalence(values: Sequence[float] | np.ndarray, low: float, high: float) -
     return float(min(2 * larger, 1.0))
 
 
-def sign_test(values: Sequence[float], tolerance: float) -> Signs:
+def sign_test(values: ArrayLike, tolerance: float) -> Signs:
     """How many numbers are positive by more than a tolerance.
 
     Args:
@@ -161,7 +162,7 @@ def share(part: float, whole: float) -> float:
     return float(part / whole) if whole else float("nan")
 
 
-def holm(p: Sequence[float]) -> list[float]:
+def holm(p: ArrayLike) -> list[float]:
     """Holm's adjustment of p-values of several claims.
 
     Args:

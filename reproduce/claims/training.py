@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reproduce import optimizers
-from reproduce.claims.case import Case
+from reproduce.claims.case import Case, Method, each_seed
 from reproduce.claims.evidence import (
     Judgement,
     Margin,
@@ -34,7 +34,6 @@ from reproduce.claims.margins import (
 from reproduce.claims.registry import Needs, claim
 from reproduce.claims.statistics import paired
 from reproduce.claims.verdicts import Verdict
-from reproduce.optimizers import Optimizer
 
 # Epochs at the end over which a convnet's noise is measured: the last fifth of the paper's 100.
 LAST_EPOCHS = 20
@@ -172,23 +171,25 @@ def noise(losses: pd.DataFrame) -> float:
     return float((last["loss"] - line).std(ddof=2))
 
 
-def final(losses: pd.DataFrame, optimizer: Optimizer, column: str = "loss") -> dict[int, float]:
+def final(losses: pd.DataFrame, optimizer: Method, column: str = "loss") -> dict[int, float]:
     """The last epoch of each seed of an optimizer.
 
     Args:
         losses: Frame of `load.read_losses`.
-        optimizer: An `Optimizer`.
+        optimizer: A method.
         column: `"loss"` or `"accuracy"`.
 
     Returns:
         {seed: number}, without those that were not measured.
     """
+    if optimizer is None:
+        return {}
     rows = optimizers.rows(losses, optimizer)
     last = rows.loc[rows.groupby("run")["epoch"].idxmax()].dropna(subset=[column])
     return {int(seed): float(value) for seed, value in zip(last["seed"], last[column])}
 
 
-def _unfit(case: Case, optimizer: Optimizer | None, column: str = "loss") -> Judgement | None:
+def _unfit(case: Case, optimizer: Method, column: str = "loss") -> Judgement | None:
     """Why an optimizer's last epoch settles nothing; None when it may."""
     nothing = Measurement(_FINAL_LOSS, math.nan, unit=Unit.LOSS, optimizer=optimizer)
     if optimizer is None:
@@ -200,9 +201,7 @@ def _unfit(case: Case, optimizer: Optimizer | None, column: str = "loss") -> Jud
     return None
 
 
-def _times(
-    case: Case, higher: Optimizer | None, lower: Optimizer | None, margin: Margin
-) -> Judgement:
+def _times(case: Case, higher: Method, lower: Method, margin: Margin) -> Judgement:
     """How many times as large one optimizer's last loss is as another's, seed by seed."""
     unfit = _unfit(case, higher) or _unfit(case, lower)
     if unfit:
@@ -218,7 +217,7 @@ def _times(
 
 def _alone(
     case: Case,
-    optimizer: Optimizer | None,
+    optimizer: Method,
     column: str,
     margin: Margin,
     unit: Unit,
@@ -235,11 +234,12 @@ def _alone(
     return judge(over_seeds(quantity, by_seed, unit, assumed, optimizer=optimizer), margin)
 
 
-def _noisier(case: Case, sgd: Optimizer, optimizer: Optimizer) -> Judgement:
-    both = []
-    for one in (sgd, optimizer):
-        runs = optimizers.rows(case.losses, one).groupby("seed")
-        both.append({int(seed): noise(rows) for seed, rows in runs})
+def _noisier(case: Case, sgd: Method, optimizer: Method) -> Judgement:
+    both = [
+        {seed: noise(rows) for seed, rows in each_seed(optimizers.rows(case.losses, one))}
+        for one in (sgd, optimizer)
+        if one
+    ]
     factors = {
         seed: both[0][seed] / both[1][seed]
         for seed in both[0].keys() & both[1].keys()

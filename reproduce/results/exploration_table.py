@@ -54,8 +54,8 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         ["experiment", "task", "scope"], sort=False
     ):
         for optimizer in optimizers.of_table(group):
-            measured = optimizers.rows(group, optimizer).set_index("measure")
-            fate, name = measured["fate"].iloc[0], words.label(optimizer, task)
+            measured = optimizers.rows(group, optimizer)
+            fate, name = measured["fate"].iloc[0], words.label(optimizer, str(task))
             rows.append(
                 {
                     "experiment": experiment,
@@ -63,7 +63,7 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
                     "layer": scope,
                     "optimizer": f"{name} ({fate})" if fate else name,
                     "seeds": measured["seeds"].iloc[0],
-                    **{head: _cell(measured.loc[measure]) for measure, head in _HEADS.items()},
+                    **{head: _cell(measured, measure) for measure, head in _HEADS.items()},
                 }
             )
     return pd.DataFrame(rows)
@@ -90,8 +90,9 @@ def write(table: pd.DataFrame, out: str | Path) -> list[Path]:
     return [csv, page]
 
 
-def _cell(row: pd.Series) -> str:
-    digits = 1 if row.name == "log_volume" else 4
+def _cell(measured: pd.DataFrame, measure: str) -> str:
+    row = measured[measured["measure"] == measure].iloc[0]
+    digits = 1 if measure == "log_volume" else 4
     text = f"{row['mean']:.{digits}f}"
     if np.isfinite(row["low"]):
         text += f" [{row['low']:.{digits}f}, {row['high']:.{digits}f}]"

@@ -125,11 +125,7 @@ def test_claim_8_without_enough_neurons_is_open(tmp_path, explore_set, rows):
 
 
 def test_a_set_for_exploration_has_its_claims(tmp_path, explore_set):
-    root = explore_set(tmp_path, seeds=(0,))
-    for path in root.glob("*/results/[re]*.csv"):
-        if path.stem in ("regret", "exponents"):
-            path.unlink()
-    table = claims.compare(root)
+    table = claims.compare(explore_set(tmp_path, seeds=(0,)))
     measured = table[table["verdict"] != Verdict.NOT_MEASURED]
     assert set(measured["claim"]) == {6, 7, 8, 9}
 
