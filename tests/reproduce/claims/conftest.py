@@ -53,6 +53,25 @@ def change():
 
 
 @pytest.fixture
+def three(write):
+    """Writes the three methods on the autoencoder as the paper tells it, layer 3 alone."""
+    paper = {
+        "adam": {"rate": 0.01, "final": 0.015, "slope": 0.003},
+        "rmsprop": {"rate": 0.001, "final": 0.018, "slope": 0.004},
+        "sgd": {"rate": 1.0, "final": 0.03, "slope": 0.006},
+    }
+
+    def _write(root, seeds=(0, 1, 2), **changes):
+        for name, options in paper.items():
+            for seed in seeds:
+                chosen = {**options, "layers": ["dense_3"], **changes.get(name, {})}
+                write(root, f"{name}_seed{seed}", name, seed=seed, **chosen)
+        return root
+
+    return _write
+
+
+@pytest.fixture
 def explore_set(write):
     """Writes runs of the paper's five optimizers that explore, three seeds each."""
     return set_writer(write)

@@ -129,10 +129,10 @@ def test_two_seeds_span_their_fits(tmp_path, write, only):
 
 
 @pytest.mark.parametrize("power, verdict", [(0.9, NOT), (0.5, OPEN)])
-def test_one_negative_seed_of_three(tmp_path, write_set, change, only, power, verdict):
+def test_one_negative_seed_of_three(tmp_path, three, change, only, power, verdict):
     """Growth fails where every seed fails in its own way."""
     changes = {"slope": 0.02, "power": power}
-    root = write_set(tmp_path, seeds=(0, 1, 2), adam=changes)
+    root = three(tmp_path, adam=changes)
     change(root / "adam_seed1", lambda rows: _multiply_regret(rows, rows["epoch"] > 30, -1))
     row = only(root, 4, "layer 3", "figures")
     assert row.verdict == verdict and "negative" in row.reason

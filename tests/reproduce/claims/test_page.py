@@ -54,8 +54,8 @@ def test_a_claim_without_a_reading_has_the_same_verdict_under_both(committed):
         assert lines["figures"][number] == lines["definition"][number]
 
 
-def test_the_line_shows_the_part_that_fails(tmp_path, write_set):
-    root = write_set(tmp_path, (0, 1, 2), adam={"final": 0.02})
+def test_the_line_shows_the_part_that_fails(tmp_path, three):
+    root = three(tmp_path, adam={"final": 0.02})
     line = claims.headline(claims.compare(root)).set_index("claim").loc[9]
     assert line["figures"] == Verdict.NOT_REPRODUCED
     assert line["subject"] == "RMSProp against Adam" and line["value"] < 1

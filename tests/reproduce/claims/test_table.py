@@ -15,8 +15,6 @@ from reproduce.claims.report import _REASONS
 from reproduce.claims.verdicts import Verdict
 from reproduce.results import manifest, runs
 
-_SEEDS = (0, 1, 2)
-
 
 def test_every_claim_is_listed_once_or_more_in_order(tmp_path, write_set):
     table = claims.compare(write_set(tmp_path))
@@ -128,8 +126,8 @@ def test_another_comparator_has_rows_of_its_own(tmp_path, write_set, rows):
     assert bound["each_round"] == Verdict.NOT_APPLICABLE != bound["static"]
 
 
-def test_holm_counts_the_claims_of_one_reading(tmp_path, write_set):
-    table = claims.compare(write_set(tmp_path, seeds=_SEEDS))
+def test_holm_counts_the_claims_of_one_reading(tmp_path, three):
+    table = claims.compare(three(tmp_path))
     for _, family in table.groupby(["record", "headline"]):
         p = family["p"].dropna()
         if len(p):
