@@ -360,3 +360,17 @@ def test_rows_cannot_be_called_as_the_checksums_are():
     store = nta.trace.arrays.ArrayStore.create(None)
     with pytest.raises(ValueError, match="'checksums'"):
         store.add("", {"checksums": nta.trace.ArraySpecification((), "int64")}, 2)
+
+
+def test_rows_of_nothing_but_nan_or_zero_are_written(tmp_path):
+    specification = {"values": nta.trace.ArraySpecification((2,), "float32")}
+    store = nta.trace.arrays.ArrayStore.create(tmp_path)
+    store.add("", specification, 3)
+    nan = np.frombuffer(b"\x01\x00\xc0\xff" * 2, np.float32)  # not the NaN of NumPy
+    store.write("", 0, {"values": nan})
+    reopened = nta.trace.arrays.ArrayStore.open(tmp_path)
+    reopened.write("", 1, {"values": np.zeros(2)})
+    reopened.write("", 2, {"values": nan})
+    rows = nta.trace.arrays.ArrayStore.open(tmp_path).read("", "values", slice(0, 3), 3)
+    assert rows[0].tobytes() == rows[2].tobytes() == nan.tobytes() and not rows[1].any()
+    assert len(list((tmp_path / "trace.zarr/values/c").rglob("0"))) == 4  # c/0/0, c/1/0, c/2/0

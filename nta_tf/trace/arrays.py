@@ -23,6 +23,8 @@ from nta_tf.trace.directory import RunDirectoryError, unwritable
 _NAME = "trace.zarr"
 MEASURED = ""  # the group of what is measured at every step
 _CHECKSUMS = "checksums"
+# zarr leaves out rows that are all NaN, and fills in another NaN than the one that was there.
+_EVERY_ROW: dict[str, Any] = {"write_empty_chunks": True}
 _PRESENT = np.uint64(2**32)  # beside the 32 bits of a checksum: the row exists
 
 
@@ -95,6 +97,7 @@ class ArrayStore:
                 compressors=zarr.codecs.Crc32cCodec(),  # random mantissas do not compress
                 overwrite=True,  # what a kill left before the record counted
                 attributes={"arrays": names} if name == _CHECKSUMS else None,
+                config=_EVERY_ROW,
             )
             self._opened.pop(group + name, None)
         self._names.pop(group, None)
@@ -223,7 +226,8 @@ class ArrayStore:
         path = group + name
         if path not in self._opened:
             try:
-                array = self._group[path]
+                with zarr.config.set({f"array.{key}": value for key, value in _EVERY_ROW.items()}):
+                    array = self._group[path]
             except (KeyError, ValueError, TypeError, OSError) as error:
                 if name != _CHECKSUMS and name not in self.names(group):
                     raise KeyError(
