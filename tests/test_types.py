@@ -17,7 +17,6 @@ _SCRIPTS = {"nta_tf/sample/make_sample.py", "reproduce/__main__.py"}
 # Modules (or folders) without hints as yet. This list only ever becomes shorter.
 _WITHOUT = [
     "nta_tf/grams.py",
-    "nta_tf/linearization/rules",
     "nta_tf/solvers",
 ]
 

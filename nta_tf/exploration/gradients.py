@@ -6,8 +6,7 @@ import tensorflow as tf
 
 from nta_tf import losses
 from nta_tf._types import ArrayLike, Structure
-from nta_tf.linearization.engines import engine_of
-from nta_tf.linearization.inputs import checked_inputs
+from nta_tf.linearization.taps import TappedModel
 
 
 def signed_gradient(gradient: Structure) -> tf.Tensor | list | tuple | dict:
@@ -105,8 +104,8 @@ def example_gradients(
     >>> update["dense_3/kernel"].shape
     TensorShape([30, 20])
     """
-    tapped = engine_of(model, None, "auto").tapped
-    inputs = checked_inputs(tapped, x)
+    tapped = TappedModel(model)
+    inputs = tapped.checked(x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         outputs, layer_inputs, preactivations = tapped(inputs, watch=tape.watch)
         losses.check_targets(loss, np.asarray(y), *outputs.shape)

@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf import losses
+from nta_tf.linearization.called import CalledModel
 from nta_tf.linearization.engines import engine_of
-from nta_tf.linearization.graph import LayerCall
-from nta_tf.linearization.inputs import checked_inputs
+from nta_tf.linearization.evaluated import Outputs
+from nta_tf.linearization.graph import is_graph
 from nta_tf.linearization.linearization import REDUCTIONS, Linearization
 from nta_tf.linearization.mixing import check_examples_apart
 from nta_tf.linearization.opened import OpenedModel
@@ -25,21 +26,26 @@ def linearize(
     method: str = "auto",
     reduction: str = "per_example",
     verify: bool = False,
+    outputs: Outputs = None,
 ) -> Linearization:
     """Linearizes a Keras model around its weights, on one minibatch (Definition 1).
 
-    Dense and Conv2D layers have a Jacobian tensor G; between them may lie anything that is
-    differentiable almost everywhere, as one finds it in inference mode (dropout does
-    nothing, batch normalization uses its moving statistics). Layers inside nested models
-    are found under their own names, or, where two share a name, under their path
+    Any model that Keras can call is taken, as one finds it in inference mode (dropout does
+    nothing, batch normalization uses its moving statistics), with all its trainable weights
+    that multiply: kernels, tables of embeddings, recurrent kernels, scales. Where a rule knows
+    a layer (`nta.linearization.layer_table()`), its J_l makes its G_l; everything else is
+    differentiated with respect to the variable itself, as exactly, at more cost. Layers inside
+    nested models are found under their own names, or, where two share a name, under their path
     (`"encoder/conv"`).
 
     Args:
-        model: A `keras.Model` that is a graph of layers with one output.
+        model: A `keras.Model`: functional, sequential, subclassed, nested.
         x: A batch of inputs, NumPy array or tensor, (B, ...); a list or a dictionary of
             them for a model with several inputs.
-        layers: Name or names of the layers to linearize; None is every Dense and Conv2D
-            layer, and is refused if there are other kinds of layer with kernels.
+        layers: What varies. A layer's name stands for its kernel, and any other variable is
+            called by its path (`"dense_1/bias"`, `"lstm/lstm_cell/recurrent_kernel"`); the
+            name of a layer or nested model without a kernel of its own stands for all weights
+            in it that multiply. None is every trainable weight that multiplies.
         method: How Jacobians are computed: `"auto"` (through masks and kernels, or in one
             sweep for all layers: the fastest), `"per_output"` (the paper's appendix A5),
             or `"pfor"` (`GradientTape.batch_jacobian`). All are equal to rounding error.
@@ -47,15 +53,17 @@ def linearize(
             (one G a round, applied to every example).
         verify: Whether to check, with two more forward passes, that no layer mixes the
             examples of the minibatch.
+        outputs: Name or position of an output of a model with several, or a list of them,
+            which are then concatenated; None is the only one.
 
     Returns:
         A `Linearization`, with `outputs`, `jacobian(layer)`, `gradient_tensor(layer,
         neuron=None)` and `predict({layer: kernel})`.
 
     Raises:
-        ValueError: For an unknown layer, method or reduction, a layer that is used twice,
-            inputs of the wrong shape, or NaN inputs.
-        NotImplementedError: If the model has kernels that cannot be linearized.
+        ValueError: For an unknown layer, method, output or reduction, inputs of the wrong
+            shape, NaN inputs, or a layer that is called in training mode.
+        NotImplementedError: If a variable that is named cannot be differentiated.
 
     Example:
 
@@ -73,11 +81,11 @@ def linearize(
     """
     if reduction not in REDUCTIONS:
         raise ValueError(f"The reduction must be one of {REDUCTIONS}. Received: {reduction!r}")
-    engine = engine_of(model, layers, method)
-    inputs = checked_inputs(engine.tapped, x)
+    engine = engine_of(model, x, layers, method, outputs)
+    inputs = engine.model.checked(x)
     if verify:
-        check_examples_apart(engine.tapped, inputs)
-    return Linearization(engine, inputs, reduction)
+        check_examples_apart(engine.model, inputs)
+    return Linearization(model, engine, inputs, reduction)
 
 
 def taylor_loss(
@@ -99,7 +107,8 @@ def taylor_loss(
         A scalar tensor.
 
     Raises:
-        ValueError: If targets do not fit, or a label is out of range.
+        ValueError: If targets do not fit, a label is out of range, or the loss is
+            cross-entropy and the model ends in a softmax.
 
     Example:
 
@@ -112,6 +121,8 @@ def taylor_loss(
     >>> bool(abs(float(taylor) - training) < 1e-7)
     True
     """
+    if loss == "cross_entropy":
+        lin.check_logits()
     examples, components = lin.outputs.shape
     losses.check_targets(loss, np.asarray(y), examples, components)
     targets = tf.convert_to_tensor(y)
@@ -146,10 +157,6 @@ def outputs_at(model: keras.Model, x: Any, weights: Mapping[str, Any]) -> tf.Ten
     >>> bool((outputs == model.get_layer("dense_6").bias).numpy().all())
     True
     """
-    opened = OpenedModel(model)
+    evaluated = OpenedModel(model) if is_graph(model) else CalledModel(model, x)
     values = {path: tf.convert_to_tensor(value) for path, value in weights.items()}
-    return opened.run(checked_inputs(opened, x), _call_as_it_is, values)
-
-
-def _call_as_it_is(call: LayerCall, args: Any, kwargs: Any) -> Any:
-    return call.layer(*args, **kwargs)
+    return evaluated.chosen_outputs(evaluated.checked(x), values)[0]

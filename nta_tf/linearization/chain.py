@@ -132,7 +132,7 @@ def find_chain(tapped: TappedModel) -> DenseChain | None:
     current = None
     for call in tapped.calls:
         name = tapped.name_at(call)
-        tap = tapped.taps.get(name)
+        tap = None if name is None else tapped.taps[name]
         if not layers and tap is None:
             if getattr(call.layer, "weights", []):
                 return None
@@ -142,7 +142,7 @@ def find_chain(tapped: TappedModel) -> DenseChain | None:
         if tap is not None:
             if name != tap.layer.name or type(tap.rule) is not DenseRule:
                 return None
-            if len(tap.preactivation.shape) != 2:
+            if len(call.output.shape) != 2:
                 return None
             layers.append(tap.layer)
             activations.append([])

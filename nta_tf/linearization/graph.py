@@ -40,19 +40,19 @@ class LayerCall:
 
 
 class Graph:
-    """A Keras model with one output as a list of calls.
+    """A Keras model as a list of calls.
 
     Args:
-        model: A functional or sequential `keras.Model` with one output.
+        model: A functional or sequential `keras.Model`.
 
     Attributes:
         inputs: Symbolic inputs, in the order of `model.inputs`.
         calls: Every `LayerCall`, in an order in which they can be run.
-        output: The symbolic output.
+        outputs: The symbolic outputs.
 
     Raises:
-        ValueError: If the model is not a graph of layers, has several outputs, or calls a
-            layer in training mode.
+        ValueError: If the model is not a graph of layers, or calls a layer in training
+            mode.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -62,19 +62,14 @@ class Graph:
                 "sequential and built, for example with keras.Input first). "
                 f"Received: {model!r}"
             )
-        if len(model.outputs) != 1:
-            raise ValueError(
-                "The model must have one output. "
-                f"Received: {model.name!r} with {len(model.outputs)} outputs"
-            )
         self.calls: list[LayerCall] = []
         # Symbolic tensors of nested models, by id, and the tensors that stand for them. The
         # clones keep all symbolic tensors alive, so that ids stay unique.
         self._aliases: dict[int, Any] = {}
         self._clones: list[keras.Model] = []
-        self.inputs, (self.output,) = self._walk(model, prefix="")
+        self.inputs, self.outputs = self._walk(model, prefix="")
 
-    def run(self, inputs: list, evaluate: Callable[[LayerCall, Any, Any], Any]) -> Any:
+    def run(self, inputs: list, evaluate: Callable[[LayerCall, Any, Any], Any]) -> list:
         """Runs the calls on tensors.
 
         Args:
@@ -82,7 +77,7 @@ class Graph:
             evaluate: Function of (call, args, kwargs) that returns the call's output.
 
         Returns:
-            The output.
+            A list of the outputs.
         """
         values = {id(symbol): tensor for symbol, tensor in zip(self.inputs, inputs)}
 
@@ -94,7 +89,7 @@ class Graph:
             output = evaluate(call, args, kwargs)
             for symbol, tensor in zip(_tensors(call.output), keras.tree.flatten(output)):
                 values[id(symbol)] = tensor
-        return values[id(self.output)]
+        return [values[id(symbol)] for symbol in self.outputs]
 
     def _walk(self, model, prefix):
         """Writes the calls of a model down; returns its symbolic inputs and outputs."""

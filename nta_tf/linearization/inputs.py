@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -44,10 +45,15 @@ def checked_inputs(model: OpenedModel, x: Any) -> list[tf.Tensor]:
             f"{', as many examples in each of the list' if several else ''}. "
             f"Received: {received if len(received) > 1 else received[0]}"
         )
+    check_finite(inputs)
+    return inputs
+
+
+def check_finite(inputs: Sequence[tf.Tensor]) -> None:
+    """Raises if an input holds NaN or infinite values."""
     for tensor in inputs:
         if tensor.dtype.is_floating and not np.isfinite(keras.ops.convert_to_numpy(tensor)).all():
             raise ValueError("The inputs hold NaN or infinite values; remove them first.")
-    return inputs
 
 
 def _as_list(model, x):

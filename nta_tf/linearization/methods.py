@@ -11,7 +11,7 @@
 product of masks and kernels of `chain` where the model is a chain; otherwise `sweep`.
 
 All functions take an optional `weights`, at which the network is evaluated instead of its
-live variables (see `TappedModel.__call__`), and can be used inside a `tf.function`.
+live variables (see `Tapped.__call__`), and can be used inside a `tf.function`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from nta_tf.linearization.opened import Weights
-from nta_tf.linearization.taps import TappedModel
+from nta_tf.linearization.evaluated import Weights
+from nta_tf.linearization.taps import Tapped
 
 METHODS = ("auto", "per_output", "pfor")
 
@@ -30,6 +30,7 @@ METHODS = ("auto", "per_output", "pfor")
 # to 3 times more, because oneDNN joins the gradient of a max-pooling with its forward pass
 # only within one graph. Beyond, tracing takes too long.
 _UNROLLED = 16
+_MANY_TAPS = 24  # in deeper networks tracing takes too long in any case
 
 # Elements of the largest tensor when several backward passes are run at once (256 MiB).
 _ELEMENTS_AT_ONCE = 2**26
@@ -44,7 +45,7 @@ def check_method(method: str) -> None:
 
 
 def per_output(
-    tapped: TappedModel,
+    tapped: Tapped,
     inputs: tf.Tensor | Sequence[tf.Tensor],
     names: Sequence[str],
     weights: Weights | None = None,
@@ -52,7 +53,7 @@ def per_output(
     """J_l^L with one backward pass for each output component (appendix A5).
 
     Args:
-        tapped: A `TappedModel`.
+        tapped: A `Tapped` model.
         inputs: A batch of inputs, or a list of them.
         names: Names of layers.
         weights: Weights in the place of the live ones, or None.
@@ -61,18 +62,11 @@ def per_output(
         Dictionary from names to tensors (B, p_L, *preactivation.shape[1:]).
     """
     backward = _Backward(tapped, inputs, names, weights)
-    # One at a time: the memory of a single backward pass, as in the authors' program.
-    rows = tf.map_fn(
-        backward.one,
-        tf.range(backward.components),
-        fn_output_signature=backward.signature(),
-        parallel_iterations=1,
-    )
-    return {name: tf.einsum("kb...->bk...", row) for name, row in rows.items()}
+    return _looped(backward, names)
 
 
 def pfor(
-    tapped: TappedModel,
+    tapped: Tapped,
     inputs: tf.Tensor | Sequence[tf.Tensor],
     names: Sequence[str],
     weights: Weights | None = None,
@@ -91,7 +85,7 @@ def pfor(
 
 
 def sweep(
-    tapped: TappedModel,
+    tapped: Tapped,
     inputs: tf.Tensor | Sequence[tf.Tensor],
     names: Sequence[str],
     weights: Weights | None = None,
@@ -108,7 +102,9 @@ def sweep(
     forward = [name for name in names if backward.width(name) < backward.components / 2]
     jacobians = {name: _by_columns(backward, name) for name in forward}
     rest = [name for name in names if name not in forward]
-    if rest and backward.components <= _UNROLLED:
+    if rest and backward.components <= _UNROLLED and len(tapped.taps) > _MANY_TAPS:
+        jacobians |= _looped(backward, rest)
+    elif rest and backward.components <= _UNROLLED:
         rows = [backward.one(k, rest) for k in range(backward.components)]
         jacobians |= {name: tf.stack([row[name] for row in rows], axis=1) for name in rest}
     elif rest:
@@ -117,7 +113,7 @@ def sweep(
 
 
 def mean_gradient_tensors(
-    tapped: TappedModel,
+    tapped: Tapped,
     inputs: tf.Tensor | Sequence[tf.Tensor],
     names: Sequence[str],
     weights: Weights | None = None,
@@ -128,7 +124,7 @@ def mean_gradient_tensors(
     into a tensor of the kernel's size: what the gradient of that component's mean gives.
 
     Args:
-        tapped: A `TappedModel`.
+        tapped: A `Tapped` model.
         inputs: A batch of inputs, or a list of them.
         names: Names of layers.
         weights: Weights in the place of the live ones, or None.
@@ -147,7 +143,7 @@ def mean_gradient_tensors(
             gradients[name] = total / tf.cast(examples, total.dtype)
         return gradients
 
-    if backward.components <= _UNROLLED:
+    if backward.components <= _UNROLLED and len(tapped.taps) <= _MANY_TAPS:
         rows = [one(k) for k in range(backward.components)]
         return {name: tf.stack([row[name] for row in rows]) for name in names}
     return tf.map_fn(
@@ -189,6 +185,17 @@ class _Backward:
         """Row `component` of J_l of the layers, by name, each (B, ...)."""
         seed = tf.one_hot(component, self.components, dtype=self.outputs.dtype)
         return self.back(tf.broadcast_to(seed, tf.shape(self.outputs)), names)
+
+
+def _looped(backward, names):
+    """Rows of J_l one at a time: the memory of a single pass, as in the authors' program."""
+    rows = tf.map_fn(
+        lambda component: backward.one(component, names),
+        tf.range(backward.components),
+        fn_output_signature={name: backward.signature()[name] for name in names},
+        parallel_iterations=1,
+    )
+    return {name: tf.einsum("kb...->bk...", row) for name, row in rows.items()}
 
 
 def _vectorized(backward, names):

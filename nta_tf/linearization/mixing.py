@@ -6,17 +6,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nta_tf.linearization.evaluated import EvaluatedModel
 from nta_tf.linearization.opened import OpenedModel
 
+_REMEDY = (
+    "changing one example changes its output for others, so that the Jacobian tensor of a single "
+    "example does not exist. Replace the layer, or linearize minibatches of one example."
+)
 
-def check_examples_apart(tapped: OpenedModel, inputs: list[tf.Tensor]) -> None:
+
+def check_examples_apart(model: EvaluatedModel, inputs: list[tf.Tensor]) -> None:
     """Raises if an example's outputs depend on the other examples of the minibatch.
 
     The first example is changed and the network run again: nothing may change for the
     others. This finds what happens on this minibatch, for two forward passes.
 
     Args:
-        tapped: An `OpenedModel`.
+        model: The model.
         inputs: List of tensors, one an input, of at least two examples.
 
     Raises:
@@ -26,18 +32,18 @@ def check_examples_apart(tapped: OpenedModel, inputs: list[tf.Tensor]) -> None:
     examples = inputs[0].shape[0]
     if examples < 2:
         raise ValueError("verify=True needs at least two examples. Received: one")
-    before = tapped.values(inputs)
-    after = tapped.values([_with_another_first(tensor) for tensor in inputs])
-    if not _others_moved(before[-1][1], after[-1][1], examples):
+    changed = [_with_another_first(tensor) for tensor in inputs]
+    if not _others_moved(model.rows(inputs), model.rows(changed), examples):
         return
+    if not isinstance(model, OpenedModel):
+        raise ValueError(f"Model {model.name!r} mixes the examples of the minibatch: {_REMEDY}")
+    before, after = model.values(inputs), model.values(changed)
     for (call, old), (_, new) in zip(before, after):
         pairs = zip(keras.tree.flatten(old), keras.tree.flatten(new))
         if any(_others_moved(one, other, examples) for one, other in pairs):
             raise ValueError(
                 f"Layer {call.path!r} ({type(call.layer).__name__}) mixes the examples of "
-                "the minibatch: changing one example changes its output for others, so that "
-                "the Jacobian tensor of a single example does not exist. Replace the layer, "
-                "or linearize minibatches of one example."
+                f"the minibatch: {_REMEDY}"
             )
 
 

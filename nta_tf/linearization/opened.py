@@ -6,47 +6,54 @@ Everything that looks inside a network stands on this: taps on preactivations
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from nta_tf.linearization.evaluated import EvaluatedModel, Outputs, Weights, chosen
 from nta_tf.linearization.graph import Graph, LayerCall
+from nta_tf.linearization.inputs import checked_inputs
 
-Weights = Mapping[str, tf.Tensor] | Sequence[tf.Tensor]
 
-
-class OpenedModel:
-    """A Keras model with one output, whose calls can be evaluated one by one.
+class OpenedModel(EvaluatedModel):
+    """A Keras model whose calls can be evaluated one by one.
 
     Args:
-        model: A functional or sequential `keras.Model` with one output.
+        model: A functional or sequential `keras.Model`.
+        outputs: Name or position of an output, or a list of them; None is the only one.
 
     Attributes:
         name: Name of the model.
         calls: Every `LayerCall` of the graph, nested models opened, in order.
         inputs: The symbolic inputs.
-        output: The symbolic output.
+        output: The symbolic output, the first of those that are chosen.
         input_names: What the inputs are called in a dictionary of inputs.
         variables: All weights of the model.
 
     Raises:
-        ValueError: If the model is no graph of layers, or has several outputs.
+        ValueError: If the model is no graph of layers, or an output is unknown.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, outputs: Outputs = None) -> None:
         self._graph = Graph(model)
         self.name = model.name
         self.calls = self._graph.calls
         self.inputs = self._graph.inputs
-        self.output = self._graph.output
+        self._chosen = chosen(model.name, _output_names(model), outputs)
+        self.output = self._graph.outputs[self._chosen[0]]
         # Keras flattens dictionaries in the order of their sorted keys.
         structure = getattr(model, "input", None)
         by_key = sorted(structure) if isinstance(structure, dict) else None
         self.input_names = by_key or [symbol.name for symbol in model.inputs]
         self.variables = list(model.weights)
+
+    def checked(self, x: Any) -> list[tf.Tensor]:
+        return checked_inputs(self, x)
+
+    def chosen_outputs(self, inputs: Any, weights: Weights | None = None) -> list:
+        return self._run(inputs, _call_as_it_is, weights)
 
     def run(
         self,
@@ -64,16 +71,9 @@ class OpenedModel:
                 is the live variables.
 
         Returns:
-            The output.
+            The (first chosen) output.
         """
-        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-        scope = contextlib.nullcontext()
-        if weights is not None:
-            scope = keras.StatelessScope(state_mapping=self._mapping(weights))
-        with scope:
-            return _Inference(lambda tensors: self._graph.run(tensors, evaluate))(
-                inputs, training=False
-            )
+        return self._run(inputs, evaluate, weights)[0]
 
     def values(self, inputs: tf.Tensor | Sequence[tf.Tensor]) -> list[tuple[LayerCall, Any]]:
         """What every call of the graph returns, as pairs (LayerCall, output), in order."""
@@ -86,22 +86,13 @@ class OpenedModel:
         self.run(inputs, evaluate)
         return pairs
 
-    def snapshot(self) -> list[tf.Tensor]:
-        """Copies of all weights as they are now, in the order of `variables`."""
-        return [tf.identity(variable.value) for variable in self.variables]
-
-    def _mapping(self, weights):
-        if not isinstance(weights, dict):
-            return list(zip(self.variables, weights, strict=True))
-        paths = [variable.path for variable in self.variables]
-        unclear = [path for path in weights if paths.count(path) != 1]
-        if unclear:
-            raise ValueError(
-                "Weights must be given by variable.path, each the path of one variable of "
-                f"the model; its paths are {paths}. Received: {unclear}; where layers of "
-                "nested models share a name, give a list of tensors like `variables`."
+    def _run(self, inputs: Any, evaluate: Callable, weights: Weights | None) -> list:
+        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        with self.at(weights):
+            outputs = _Inference(lambda tensors: self._graph.run(tensors, evaluate))(
+                inputs, training=False
             )
-        return [(self.variables[paths.index(path)], value) for path, value in weights.items()]
+        return [outputs[position] for position in self._chosen]
 
 
 def names_of(calls: Iterable[LayerCall]) -> list[str]:
@@ -122,3 +113,12 @@ class _Inference(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         return self.function(inputs)
+
+
+def _output_names(model: keras.Model) -> list[str]:
+    names = getattr(model, "output_names", None)  # a sequential model has none
+    return list(names or [f"output_{place}" for place in range(len(model.outputs))])
+
+
+def _call_as_it_is(call: LayerCall, args: Any, kwargs: Any) -> Any:
+    return call.layer(*args, **kwargs)

@@ -1,80 +1,74 @@
 """Reaching the preactivations of a Keras model.
 
-The network is run call by call (see `graph`). In the place of a layer whose kernel we
-linearise, its preactivation and its activation are computed, with the layer's own
-variables; every other layer is called as it is.
+While the network runs, the calls of the layers whose weights we linearise are taken over: the
+layer's rule computes what the layer computes, with its preactivation in the open. Keras calls the
+layer as ever (casts, masks, arguments), and every other layer is called as it is.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from nta_tf.linearization import rules
+from nta_tf.linearization.evaluated import EvaluatedModel, Weights
 from nta_tf.linearization.graph import LayerCall
-from nta_tf.linearization.opened import OpenedModel, Weights, names_of
+from nta_tf.linearization.opened import OpenedModel, names_of
+
+Watch = Callable[[tf.Tensor], None]
+Values = dict[str, tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
 class Tap:
-    """One layer that has a kernel, and where to find it in the tapped model.
+    """One weight of a layer, and where to find it in the tapped model.
 
     Attributes:
         layer: The user's layer.
-        rule: Its rule.
-        layer_input: Symbolic tensor of the shape of x_{l-1}.
-        preactivation: Symbolic tensor of the shape of a_l.
+        rule: The rule of the weight.
+        layer_input: Symbolic tensor of the shape of x_{l-1}, where the graph has one.
+        preactivation: Symbolic tensor of the shape of a_l, where the graph has one.
     """
 
     layer: keras.layers.Layer
     rule: rules.Rule
-    layer_input: keras.KerasTensor
-    preactivation: keras.KerasTensor
+    layer_input: keras.KerasTensor | None = None
+    preactivation: keras.KerasTensor | None = None
+
+    @property
+    def weight(self) -> keras.Variable:
+        """The variable W_l."""
+        return self.rule.weight(self.layer)
+
+    @property
+    def bias(self) -> keras.Variable | None:
+        """The variable that is added to the preactivation, or None."""
+        return self.rule.bias(self.layer)
 
 
-class TappedModel(OpenedModel):
-    """A Keras model with the preactivations of its layers in the open.
-
-    Layers carry their own names, also inside nested models. Where two layers share a name,
-    each is called by its path, the names of the nested models and its own with slashes
-    between (`"encoder/conv"`, `"decoder/conv"`).
+class Tapped:
+    """A model with the preactivations of some of its layers in the open.
 
     Args:
-        model: A functional or sequential `keras.Model` with one output.
-        layers: Names of the layers to tap, or None for every layer with a kernel that the
-            support table (`nta.linearization.rules`) knows.
-
-    Attributes:
-        taps: `Tap` of each tapped layer by name, from the input to the output.
-        others: Those of `OpenedModel`.
-
-    Raises:
-        ValueError: If the model is no graph, a layer is unknown, or is used twice.
-        NotImplementedError: If the model has a kernel that no rule knows.
+        model: The model that is run.
+        taps: `Tap` of each weight by name.
     """
 
-    def __init__(self, model: keras.Model, layers: str | Sequence[str] | None = None) -> None:
-        super().__init__(model)
-        wanted = _wanted_calls(model, self.calls, layers)
-        self.taps = {
-            name: Tap(call.layer, rules.rule_of(call.layer), call.inputs[0], call.output)
-            for name, call in wanted.items()
-        }
-        self._names = {id(call): name for name, call in wanted.items()}
-        self._preactivations = {
-            name: _Preactivation(tap.layer, tap.rule) for name, tap in self.taps.items()
-        }
+    def __init__(self, model: EvaluatedModel, taps: Mapping[str, Tap]) -> None:
+        self.model = model
+        self.taps = dict(taps)
 
     def __call__(
         self,
         inputs: tf.Tensor | Sequence[tf.Tensor],
         weights: Weights | None = None,
-        watch: Callable[[tf.Tensor], None] | None = None,
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        watch: Watch | None = None,
+    ) -> tuple[tf.Tensor, Values, Values]:
         """Evaluates the network in inference mode.
 
         Args:
@@ -89,53 +83,97 @@ class TappedModel(OpenedModel):
             Outputs as rows (B, p_L), layer inputs by name and preactivations by name.
         """
         layer_inputs, preactivations = {}, {}
+        by_layer: dict[int, dict[str, str]] = {}
+        for name, tap in self.taps.items():
+            by_layer.setdefault(id(tap.layer), {})[tap.rule.attribute] = name
 
-        def evaluate(call, args, kwargs):
-            name = self._names.get(id(call))
-            if name is None:
-                return call.layer(*args, **kwargs)
-            layer_input = args[0] if args else kwargs["inputs"]
-            preactivation = self._preactivations[name](layer_input)
-            if watch is not None:
-                watch(preactivation)
-            # In the type in which the layer computes, whatever was fed into it.
-            layer_inputs[name] = tf.cast(layer_input, call.layer.compute_dtype)
-            preactivations[name] = preactivation
-            return call.layer.activation(preactivation)
+        def reveal_for(names: dict[str, str]) -> rules.Reveal:
+            def reveal(attribute, layer_input, preactivation):
+                if attribute in names:
+                    if watch is not None:
+                        watch(preactivation)
+                    layer_inputs[names[attribute]] = layer_input
+                    preactivations[names[attribute]] = preactivation
+                return preactivation
 
-        outputs = self.run(inputs, evaluate, weights)
-        if outputs.shape.rank != 2:
-            components = math.prod(outputs.shape[1:])
-            outputs = tf.reshape(outputs, (tf.shape(outputs)[0], components))
+            return reveal
+
+        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        layers = {id(tap.layer): tap.layer for tap in self.taps.values()}
+        with contextlib.ExitStack() as stack:
+            for number, layer in layers.items():
+                reveal = reveal_for(by_layer[number])
+                stack.enter_context(taken_over(layer, rules.rule_of(layer).call, reveal))
+            outputs = self.model.rows(inputs, weights)
         return outputs, layer_inputs, preactivations
+
+
+class TappedModel(Tapped, OpenedModel):
+    """An opened model with the preactivations of its layers in the open.
+
+    Layers carry their own names, also inside nested models. Where two layers share a name,
+    each is called by its path, the names of the nested models and its own with slashes
+    between (`"encoder/conv"`, `"decoder/conv"`).
+
+    Args:
+        model: A functional or sequential `keras.Model` with one output.
+        layers: Names of the layers to tap, or None for every layer with a kernel that has a
+            rule (`nta.linearization.rules`).
+
+    Attributes:
+        taps: `Tap` of each tapped layer by name, from the input to the output.
+        others: Those of `OpenedModel`.
+
+    Raises:
+        ValueError: If the model is no graph, a layer is unknown, or is used twice.
+        NotImplementedError: If the model has a kernel that no rule knows.
+    """
+
+    def __init__(self, model: keras.Model, layers: str | Sequence[str] | None = None) -> None:
+        OpenedModel.__init__(self, model)
+        wanted = _wanted_calls(model, self.calls, layers)
+        Tapped.__init__(
+            self,
+            self,
+            {
+                name: Tap(call.layer, rules.rule_of(call.layer), call.inputs[0], call.output)
+                for name, call in wanted.items()
+            },
+        )
+        self._names = {id(call): name for name, call in wanted.items()}
 
     def name_at(self, call: LayerCall) -> str | None:
         """Name of the tap at a call of the graph, or None."""
         return self._names.get(id(call))
 
 
-class _Preactivation(keras.layers.Layer):
-    """a_l of a layer that has a kernel, with that layer's own variables and dtypes."""
+@contextlib.contextmanager
+def taken_over(layer: keras.layers.Layer, call: Callable, reveal: Any) -> Iterator[None]:
+    """Has a function compute what a layer computes, while Keras calls the layer as ever.
 
-    def __init__(self, layer, rule):
-        super().__init__(name=f"{layer.name}_preactivation", dtype=layer.dtype_policy)
-        self.layer = layer
-        self.rule = rule
+    Args:
+        layer: The layer.
+        call: Like `Rule.call`.
+        reveal: Passed on to it.
+    """
+    original, attributes = layer.call, vars(layer)
+    before = {name: value for name, value in attributes.items() if name == "call"}
 
-    def build(self, input_shape):
-        self.built = True
+    def instead(*args, **kwargs):
+        inputs = args[0] if args else next(iter(kwargs.values()))
+        return call(layer, inputs, reveal, lambda: original(*args, **kwargs))
 
-    def call(self, inputs):
-        kernel = keras.ops.convert_to_tensor(self.layer.kernel)
-        preactivation = self.rule.linear_map(self.layer, inputs, kernel)
-        if self.layer.use_bias:
-            preactivation = keras.ops.add(preactivation, self.layer.bias)
-        return preactivation
+    attributes["call"] = instead
+    try:
+        yield
+    finally:
+        del attributes["call"]
+        attributes.update(before)
 
 
 def _wanted_calls(model, calls, layers):
     """The calls to tap, by name."""
-    known = [call for call in calls if rules.has_rule(call.layer)]
+    known = [call for call in calls if rules.has_kernel_rule(call.layer)]
     named = dict(zip(names_of(known), known))
     if layers is None:
         rules.check_none_hidden(calls)

@@ -21,7 +21,9 @@ def gradient_tensor(model, inputs, kernel, example):
     with tf.GradientTape(persistent=True) as tape:
         row = model(alone if len(alone) > 1 else alone[0], training=False)
         each = [tf.reshape(row, [-1])[component] for component in range(components)]
-    return np.stack([tape.gradient(output, kernel.value).numpy() for output in each])
+    zero = tf.UnconnectedGradients.ZERO
+    gradients = [tape.gradient(output, kernel.value, unconnected_gradients=zero) for output in each]
+    return np.stack([tf.convert_to_tensor(gradient).numpy() for gradient in gradients])
 
 
 def outputs(model, inputs):

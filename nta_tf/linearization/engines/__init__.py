@@ -1,10 +1,11 @@
 """Engines: what linearizes a model, chosen once for each model.
 
-| engine        | for what                                   | J_l                                 |
-|---------------|--------------------------------------------|-------------------------------------|
-| `ChainEngine` | chains of Dense layers, method `"auto"`    | products of kernels and masks       |
-| `TapeEngine`  | any other graph of layers, and the methods | backward passes to preactivations   |
-|               | `"per_output"` and `"pfor"`                |                                     |
+| engine        | for what                                | how                                    |
+|---------------|-----------------------------------------|----------------------------------------|
+| `ChainEngine` | chains of Dense layers, method `"auto"` | J_l by products of kernels and masks   |
+| `TapeEngine`  | any other model, and the methods        | backward passes to preactivations      |
+|               | `"per_output"` and `"pfor"`             | where a layer has a rule, to variables |
+|               |                                         | where it has none                      |
 """
 
 from nta_tf.linearization.engines.base import Engine, Snapshot

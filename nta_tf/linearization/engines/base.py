@@ -3,23 +3,66 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from nta_tf.linearization.taps import Tap, TappedModel
+from nta_tf.linearization.evaluated import EvaluatedModel
+from nta_tf.linearization.softmax import ends_in_softmax
+from nta_tf.linearization.taps import Tap
+from nta_tf.linearization.weights import Weight
 
 
 class Engine(abc.ABC):
     """A way to linearize one model, prepared once: opened, and compiled at first use.
 
+    Args:
+        model: The model that is evaluated.
+        weights: The `Weight`s that may vary, by name.
+        layers: Names of those that were asked for.
+
     Attributes:
-        tapped: The `TappedModel` that is evaluated.
-        taps: `Tap` of each wanted layer by name, from the input to the output.
+        model: The model that is evaluated.
+        weights: The `Weight`s that may vary, by name.
+        layers: Names of those that were asked for.
+        taps: `Tap` of each layer that a rule knows, by the name of its kernel (or scale, ...).
     """
 
-    tapped: TappedModel
-    taps: dict[str, Tap]
+    def __init__(
+        self, model: EvaluatedModel, weights: Mapping[str, Weight], layers: Sequence[str]
+    ) -> None:
+        self.model = model
+        self.weights = dict(weights)
+        self.layers = list(layers)
+        self.taps: dict[str, Tap] = {}
+        self._softmax: bool | None = None
+        self._places: dict[str, str] = {}
+        names: dict[int, str] = {}
+        for name, weight in self.weights.items():
+            if weight.tap is not None:
+                first = names.setdefault(id(weight.tap), name)
+                self.taps[first] = weight.tap
+                self._places[name] = first
+
+    def place(self, name: str) -> str:
+        """The name under which `taps` has the tap of a weight that is tapped."""
+        return self._places[name]
+
+    def bias_of(self, name: str) -> str | None:
+        """The name of the bias beside a kernel, or None."""
+        biases = [other for other, weight in self.weights.items() if weight.is_bias]
+        place = self._places.get(name)
+        return next((bias for bias in biases if self._places[bias] == place), None)
+
+    def is_tapped(self, name: str) -> bool:
+        """Whether the weight belongs to a preactivation that a rule knows."""
+        return name in self._places
+
+    def ends_in_softmax(self, inputs: list[tf.Tensor]) -> bool:
+        """Whether the model's outputs are what a softmax gives; looked at once."""
+        if self._softmax is None:
+            self._softmax = ends_in_softmax(self.model, inputs)
+        return self._softmax
 
     @abc.abstractmethod
     def snapshot(self, inputs: list[tf.Tensor]) -> Snapshot:
@@ -32,12 +75,14 @@ class Snapshot(abc.ABC):
     Everything is computed when it is asked for, at the weights of that time, and kept.
 
     Attributes:
-        weights: Kernel, and bias if there is one, of each wanted layer by name.
+        values: The weights that may vary, by name.
     """
 
-    def __init__(self, taps: dict[str, Tap]) -> None:
-        self._taps = taps
-        self.weights = {name: tuple(map(tf.identity, _weights(tap))) for name, tap in taps.items()}
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.values = {
+            name: tf.identity(weight.variable.value) for name, weight in engine.weights.items()
+        }
 
     @property
     @abc.abstractmethod
@@ -57,35 +102,38 @@ class Snapshot(abc.ABC):
         """J_l^L, (B, p_L, *preactivation.shape[1:])."""
 
     @abc.abstractmethod
+    def gradient_tensor(self, name: str, neuron: int | None = None) -> tf.Tensor:
+        """G_l or G_alpha of every example, (B, p_L, ...)."""
+
+    @abc.abstractmethod
     def mean_gradient_tensor(self, name: str) -> tf.Tensor:
         """The mean of G_l over the minibatch, (p_L, *kernel.shape)."""
 
     @abc.abstractmethod
-    def contract(self, changes: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """sum_l <J_l, change of a_l>, (B, p_L), for changes of preactivations by name."""
+    def change(self, changes: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """sum_l <G_l, V_l - W_l> of every example, (B, p_L), for changes of weights by name."""
 
-    def gradient_tensor(self, name: str, neuron: int | None = None) -> tf.Tensor:
-        """G_l or G_alpha of every example, (B, p_L, ...)."""
-        tap = self._taps[name]
+    def tapped_gradient_tensor(self, name: str, neuron: int | None = None) -> tf.Tensor:
+        """`gradient_tensor`, from J_l and x_{l-1}."""
+        tap = self._engine.weights[name].reached
         jacobian = self.jacobian(name)  # first, for it brings the layer's input along
+        if self._engine.weights[name].is_bias:
+            tensor = tap.rule.bias_gradient_tensor(tap.layer, jacobian)
+            return tensor if neuron is None else tensor[..., neuron]
         return tap.rule.gradient_tensor(tap.layer, jacobian, self.layer_input(name), neuron)
 
-    def preactivation_change(
-        self, name: str, kernel: tf.Tensor, bias: tf.Tensor | None
-    ) -> tf.Tensor:
-        """By how much a_l moves when the layer's kernel and bias move by so much."""
-        tap, layer_input = self._taps[name], self.layer_input(name)
-        change = tap.rule.linear_map(tap.layer, layer_input, tf.cast(kernel, layer_input.dtype))
-        return change if bias is None else change + tf.cast(bias, change.dtype)
-
-
-def contraction(jacobian: tf.Tensor, change: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """<J_i, change_i> over all axes of the preactivation: (B, p_L)."""
-    batch, components = tf.shape(jacobian)[0], tf.shape(jacobian)[1]
-    flat = tf.reshape(jacobian, (batch, components, -1))
-    return tf.cast(tf.linalg.matvec(flat, tf.reshape(change, (batch, -1))), dtype)
-
-
-def _weights(tap: Tap) -> list[tf.Tensor]:
-    values = [tap.layer.kernel.value]
-    return values + ([tap.layer.bias.value] if tap.layer.use_bias else [])
+    def preactivation_changes(self, changes: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """By how much each a_l moves when weights move by so much, by the name of the tap."""
+        moved: dict[str, tf.Tensor] = {}
+        for name, change in changes.items():
+            weight, preactivation = self._engine.weights[name], self.preactivation(name)
+            rule, layer = weight.reached.rule, weight.reached.layer
+            change = tf.cast(change, preactivation.dtype)
+            if weight.is_bias:
+                change = rule.spread(layer, change, preactivation.shape.rank)
+                change = tf.broadcast_to(change, tf.shape(preactivation))
+            else:
+                change = rule.linear_map(layer, self.layer_input(name), change)
+            place = self._engine.place(name)
+            moved[place] = moved[place] + change if place in moved else change
+        return moved

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +14,8 @@ from nta_tf.linearization.chain import (
     jacobian,
 )
 from nta_tf.linearization.engines.base import Engine, Snapshot
-from nta_tf.linearization.taps import Tap, TappedModel
+from nta_tf.linearization.taps import TappedModel
+from nta_tf.linearization.weights import Weight
 
 
 class ChainEngine(Engine):
@@ -25,32 +26,43 @@ class ChainEngine(Engine):
     Args:
         whole: `TappedModel` of all layers.
         chain: The `DenseChain` that it is.
-        names: Names of the wanted layers.
+        weights: The `Weight`s that may vary, by name.
+        layers: Names of those that were asked for.
     """
 
-    def __init__(self, whole: TappedModel, chain: DenseChain, names: list[str]) -> None:
-        self.tapped = whole
+    def __init__(
+        self,
+        whole: TappedModel,
+        chain: DenseChain,
+        weights: Mapping[str, Weight],
+        layers: Sequence[str],
+    ) -> None:
+        super().__init__(whole, weights, layers)
         self.chain = chain
-        self.taps = {name: whole.taps[name] for name in names}
+        self._whole = whole
+        self._positions = {id(layer): place for place, layer in enumerate(chain.layers)}
         # Nothing here has Python control flow that depends on tensors.
         self._evaluate = tf.function(self._evaluate_chain, autograph=False)
-        self._compiled: dict[str, Any] = {}
+        self._compiled: dict[int, Any] = {}
 
     def snapshot(self, inputs: list[tf.Tensor]) -> ChainSnapshot:
         return ChainSnapshot(self, Evaluation(**self._evaluate(inputs)))
 
-    def jacobian(self, evaluation: Evaluation, name: str) -> tf.Tensor:
-        """J_l of the layer called `name`, by a function that is compiled once a layer."""
-        if name not in self._compiled:
-            index = self.chain.names.index(name)
-            self._compiled[name] = tf.function(
-                lambda parts: jacobian(Evaluation(**parts), index), autograph=False
+    def position(self, name: str) -> int:
+        """Which layer of the chain a weight belongs to, 0 for l = 1."""
+        return self._positions[id(self.weights[name].reached.layer)]
+
+    def jacobian(self, evaluation: Evaluation, position: int) -> tf.Tensor:
+        """J_l of a layer, by a function that is compiled once a layer."""
+        if position not in self._compiled:
+            self._compiled[position] = tf.function(
+                lambda parts: jacobian(Evaluation(**parts), position), autograph=False
             )
-        return self._compiled[name](vars(evaluation))
+        return self._compiled[position](vars(evaluation))
 
     def _evaluate_chain(self, inputs: list[tf.Tensor]) -> dict[str, Any]:
-        # What comes before the first Dense layer, which may be anything without weights.
-        _, layer_inputs, _ = self.tapped(inputs)
+        # What comes before the first Dense layer may be anything without weights.
+        _, layer_inputs, _ = self._whole(inputs)
         first = layer_inputs[self.chain.names[0]]
         return vars(self.chain.evaluate(first, *self.chain.weights()))
 
@@ -58,12 +70,12 @@ class ChainEngine(Engine):
 class ChainSnapshot(Snapshot):
     """A chain evaluated on one minibatch."""
 
+    _engine: ChainEngine
+
     def __init__(self, engine: ChainEngine, evaluation: Evaluation) -> None:
-        super().__init__(engine.taps)
-        self._engine = engine
+        super().__init__(engine)
         self._evaluation = evaluation
-        self._names = engine.chain.names
-        self._jacobians: dict[str, tf.Tensor] = {}
+        self._jacobians: dict[int, tf.Tensor] = {}
         self._means: dict[str, tf.Tensor] = {}
 
     @property
@@ -71,23 +83,33 @@ class ChainSnapshot(Snapshot):
         return self._evaluation.outputs
 
     def layer_input(self, name: str) -> tf.Tensor:
-        return self._evaluation.layer_inputs[self._names.index(name)]
+        return self._evaluation.layer_inputs[self._engine.position(name)]
 
     def preactivation(self, name: str) -> tf.Tensor:
-        return self._evaluation.preactivations[self._names.index(name)]
+        return self._evaluation.preactivations[self._engine.position(name)]
 
     def jacobian(self, name: str) -> tf.Tensor:
-        if name not in self._jacobians:
-            self._jacobians[name] = self._engine.jacobian(self._evaluation, name)
-        return self._jacobians[name]
+        position = self._engine.position(name)
+        if position not in self._jacobians:
+            self._jacobians[position] = self._engine.jacobian(self._evaluation, position)
+        return self._jacobians[position]
+
+    def gradient_tensor(self, name: str, neuron: int | None = None) -> tf.Tensor:
+        return self.tapped_gradient_tensor(name, neuron)
 
     def mean_gradient_tensor(self, name: str) -> tf.Tensor:
         if name not in self._means:
-            tap: Tap = self._engine.taps[name]
-            self._means[name] = tap.rule.mean_gradient_tensor(
-                tap.layer, self.jacobian(name), self.layer_input(name)
-            )
+            weight = self._engine.weights[name]
+            if weight.is_bias:
+                self._means[name] = tf.reduce_mean(self.gradient_tensor(name), axis=0)
+            else:
+                self._means[name] = weight.reached.rule.mean_gradient_tensor(
+                    weight.reached.layer, self.jacobian(name), self.layer_input(name)
+                )
         return self._means[name]
 
-    def contract(self, changes: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return directional_derivative(self._evaluation, [changes.get(name) for name in self._names])
+    def change(self, changes: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        moved: list[tf.Tensor | None] = [None] * len(self._engine.chain.layers)
+        for name, change in self.preactivation_changes(changes).items():
+            moved[self._engine.position(name)] = change
+        return directional_derivative(self._evaluation, moved)

@@ -1,5 +1,9 @@
 """Dense layers."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -20,10 +24,24 @@ class DenseRule(Rule):
     step of a sequence); G_l then sums over them.
     """
 
-    def linear_map(self, layer, inputs, kernel, neurons=None):
+    cost = "an outer product an output"
+
+    def linear_map(
+        self,
+        layer: keras.layers.Layer,
+        inputs: tf.Tensor,
+        kernel: tf.Tensor,
+        neurons: Sequence[int] | None = None,
+    ) -> tf.Tensor:
         return keras.ops.matmul(inputs, kernel)
 
-    def gradient_tensor(self, layer, jacobian, layer_input, neuron=None):
+    def gradient_tensor(
+        self,
+        layer: keras.layers.Layer,
+        jacobian: tf.Tensor,
+        layer_input: tf.Tensor,
+        neuron: int | None = None,
+    ) -> tf.Tensor:
         if layer_input.shape.rank == 2:  # an outer product: nothing to sum over
             if neuron is not None:
                 return jacobian[:, :, neuron, tf.newaxis] * layer_input[:, tf.newaxis]
@@ -33,7 +51,9 @@ class DenseRule(Rule):
             return tf.matmul(jacobian[..., neuron], layer_input)
         return tf.einsum("bkta,btj->bkja", jacobian, layer_input)
 
-    def gram(self, layer, jacobian, layer_input):
+    def gram(
+        self, layer: keras.layers.Layer, jacobian: tf.Tensor, layer_input: tf.Tensor
+    ) -> np.ndarray:
         if layer_input.shape.rank > 2:
             return super().gram(layer, jacobian, layer_input)
         # <J (x) x, J' (x) x'> = <J, J'> <x, x'>
@@ -43,7 +63,9 @@ class DenseRule(Rule):
         tiles *= of_input[:, np.newaxis, :, np.newaxis]
         return of_jacobian
 
-    def mean_gradient_tensor(self, layer, jacobian, layer_input):
+    def mean_gradient_tensor(
+        self, layer: keras.layers.Layer, jacobian: tf.Tensor, layer_input: tf.Tensor
+    ) -> tf.Tensor:
         jacobian, layer_input = _as_positions(jacobian, layer_input)
         total = tf.einsum("bkta,btj->kja", jacobian, layer_input)
         return total / tf.cast(tf.shape(jacobian)[0], total.dtype)

@@ -1,0 +1,100 @@
+"""Keras models that are no graph of layers: called as a whole."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from nta_tf.linearization.evaluated import EvaluatedModel, Outputs, Weights, chosen
+from nta_tf.linearization.inputs import check_finite
+
+
+class CalledModel(EvaluatedModel):
+    """Any callable Keras model, subclassed or with a `call` of its own.
+
+    The caller keeps the model alive.
+
+    Args:
+        model: A `keras.Model`, which is built by calling it on one example if need be.
+        x: A minibatch, in the structure in which the model takes it.
+        outputs: Name (key) or position of an output, or a list of them; None is the only one.
+
+    Attributes:
+        name: Name of the model.
+        variables: All weights of the model.
+    """
+
+    def __init__(self, model: keras.Model, x: Any, outputs: Outputs = None) -> None:
+        self._model = weakref.ref(model)
+        self.name = model.name
+        self._dtype = model.compute_dtype
+        self._structure = structure_of(x)
+        first = [tensor[:1] for tensor in self.checked(x)]
+        results = model(self._packed(first), training=False)  # builds it
+        names = sorted(results) if isinstance(results, dict) else None
+        count = len(keras.tree.flatten(results))
+        self._chosen = chosen(model.name, names or [f"output_{n}" for n in range(count)], outputs)
+        self.variables = list(model.weights)
+
+    def checked(self, x: Any) -> list[tf.Tensor]:
+        leaves = [tf.convert_to_tensor(leaf) for leaf in keras.tree.flatten(as_arrays(x))]
+        shapes = [tuple(leaf.shape) for leaf in leaves]
+        if not leaves or len({shape[:1] for shape in shapes}) != 1 or not shapes[0]:
+            raise ValueError(
+                "Inputs must have the examples on their first axis, as many of them in each. "
+                f"Received: inputs of shapes {shapes}"
+            )
+        check_finite(leaves)
+        return [tf.cast(x, self._dtype) if x.dtype.is_floating else x for x in leaves]
+
+    def chosen_outputs(self, inputs: Sequence[tf.Tensor], weights: Weights | None) -> list:
+        model = self._alive()
+        with self.at(weights) as scope:
+            results = model(self._packed(inputs), training=False)
+            if scope is not None:
+                given = {id(variable): value for variable, value in self._mapping(weights or {})}
+                _check_nothing_trained(model, scope, given)
+        leaves = keras.tree.flatten(results)
+        return [leaves[position] for position in self._chosen]
+
+    def _alive(self) -> keras.Model:
+        model = self._model()
+        if model is None:
+            raise ReferenceError(f"Model {self.name!r} is gone; keep a reference to it.")
+        return model
+
+    def _packed(self, inputs: Sequence[tf.Tensor]) -> Any:
+        return keras.tree.pack_sequence_as(self._structure, list(inputs))
+
+
+def as_arrays(x: Any) -> Any:
+    """The inputs with arrays as leaves: a list of numbers is read as one array."""
+    leaves = keras.tree.flatten(x)
+    if any(np.ndim(leaf) == 0 for leaf in leaves) and not isinstance(x, dict):
+        return np.asarray(x)
+    return x
+
+
+def structure_of(x: Any) -> Any:
+    """How inputs are nested, with zeros in the place of arrays."""
+    return keras.tree.map_structure(lambda _: 0, as_arrays(x))
+
+
+def _check_nothing_trained(model: keras.Model, scope: Any, given: dict[int, Any]) -> None:
+    """Raises if the call moved a state of the model, as layers in training mode do."""
+    metrics = {id(variable) for variable in getattr(model, "metrics_variables", [])}
+    for variable in model.variables:
+        value = scope.get_current_value(variable)
+        if value is None or id(variable) in metrics or value is given.get(id(variable)):
+            continue
+        raise ValueError(
+            f"Model {model.name!r} calls a layer in training mode: {variable.path!r} moves "
+            "although the model is called with training=False. linearize evaluates in inference "
+            "mode, where no layer mixes the examples of a minibatch or draws random numbers. "
+            "Pass the model's `training` on to its layers."
+        )
