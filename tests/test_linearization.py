@@ -320,8 +320,8 @@ class TestWrongInput:
             nta.taylor_loss(lin, {}, np.ones((2, 4)))
         with pytest.raises(ValueError, match="between 0 and 2.*0 to 3"):
             nta.taylor_loss(lin, {}, np.array([0, 3]), "cross_entropy")
-        with pytest.raises(ValueError, match="one of.*Received: loss='hinge'"):
-            nta.taylor_loss(lin, {}, np.ones((2, 3)), "hinge")
+        with pytest.raises(ValueError, match="one of.*Received: loss='no such loss'"):
+            nta.taylor_loss(lin, {}, np.ones((2, 3)), "no such loss")
 
     def test_model_without_kernels(self):
         inputs = keras.Input((4,))
