@@ -154,7 +154,7 @@ def _minimum_by_scipy(problem, shape, radius, loss):
         constraints=scipy.optimize.NonlinearConstraint(
             lambda u: u @ u, 0, radius**2, jac=lambda u: 2 * u[np.newaxis]
         ),
-        options={"gtol": 1e-9, "maxiter": 300},
+        options={"gtol": 1e-9, "maxiter": 3000},
     )
 
 
