@@ -273,3 +273,30 @@ def test_wrong_input_ends_in_one_sentence():
         minimize(quadratic, solver="newton")
     with pytest.raises(ValueError, match="finite.*inf"):
         nta.solvers.frank_wolfe_gap(np.ones(2), np.ones(2), math.inf)
+
+
+def test_weights_of_dead_rectifiers_are_left_out(rng):
+    """The same optimum as of the weights that are alive, and dead ones stay at the centre."""
+    rows, right, centre = rng.normal(size=(12, 7)), rng.normal(size=12), rng.normal(size=(1, 7))
+    rows[:, [0, 4]] = 0
+    alive = [1, 2, 3, 5, 6]
+
+    def optimum(rows, centre, radius):
+        hessian, gradient = (rows.T @ rows)[None], -(rows.T @ right)[None]
+        return minimize(Quadratic(hessian, gradient, right @ right, centre=centre), radius)
+
+    for radius in (0.3, math.inf):
+        whole, part = (
+            optimum(rows, centre, radius),
+            optimum(rows[:, alive], centre[:, alive], radius),
+        )
+        assert whole.loss == pytest.approx(part.loss) and whole.rank == part.rank == 5
+        np.testing.assert_allclose(whole.weights[:, alive], part.weights)
+        np.testing.assert_array_equal(whole.weights[:, [0, 4]], centre[:, [0, 4]])
+    assert whole.status is Status.RANK_DEFICIENT and part.status is Status.OPTIMAL
+
+
+def test_slope_of_weights_that_h_does_not_know_is_in_the_gap():
+    quadratic = Quadratic(np.diag([1.0, 0.0])[None], np.array([[-1.0, -1e-3]]), 2.0)
+    optimum = minimize(quadratic)
+    assert optimum.gap >= 4e-3 and optimum.status is Status.ILL_CONDITIONED

@@ -69,7 +69,7 @@ def _minimize(quadratic, spectrum, search):
 
 def _candidate(quadratic, spectrum, search):
     step = spectrum.displacement(0.0)
-    status = Status.OPTIMAL if spectrum.rank == spectrum.values.size else Status.RANK_DEFICIENT
+    status = Status.OPTIMAL if spectrum.is_full else Status.RANK_DEFICIENT
     if np.linalg.norm(step) > search.radius:
         step = _step_to_boundary(spectrum, search.radius)
         status = Status.ON_BALL
@@ -127,17 +127,25 @@ def _gap_without_ball(spectrum, slope, reach, rounding=None):
 
 
 class _Spectrum:
-    """H in its eigenbasis: curvatures, and the slope at the centre, by direction."""
+    """H in its eigenbasis: curvatures, and the slope at the centre, by direction.
+
+    Weights of dead rectifiers have no entry in H. They are left out of the decomposition, whose
+    time grows with the cube of what is left.
+    """
 
     def __init__(self, quadratic, centre):
-        values, vectors = np.linalg.eigh(quadratic.hessian)
-        self.largest = max(float(values.max()), 0.0)
-        noise = max(0.0, -2 * float(values.min()))
-        self._cut = max(values.shape[-1] * quadratic.precision * self.largest, noise)
+        self._alive = np.flatnonzero(quadratic.hessian.any(axis=(0, 1)))
+        values, self.vectors = np.linalg.eigh(_of(quadratic.hessian, self._alive))
+        self.largest = max(float(values.max(initial=0.0)), 0.0)
+        noise = max(0.0, -2 * float(values.min(initial=0.0)))
+        size = quadratic.hessian.shape[-1]
+        self._cut = max(size * quadratic.precision * self.largest, noise)
         self._start = quadratic.value(centre)
-        self.vectors = vectors
         self._all_values = np.broadcast_to(values, (len(centre), values.shape[-1]))
-        self._all_slope = self.directions(quadratic.slope(centre) / 2)
+        slope = quadratic.slope(centre) / 2
+        self._all_slope = self.directions(slope)
+        self._dead_slope = float(np.linalg.norm(np.delete(slope, self._alive, axis=1)))
+        self._shape = centre.shape
         self._keep(self._cut)
 
     def _keep(self, cut):
@@ -146,9 +154,11 @@ class _Spectrum:
         self.slope = np.where(self.values > 0, self._all_slope, 0.0)
         # Zero but for rounding where H has no curvature at all: a loss that is never negative
         # has no slope without curvature.
-        self.slope_without_curvature = float(np.linalg.norm(self._all_slope - self.slope))
+        flat = float(np.linalg.norm(self._all_slope - self.slope))
+        self.slope_without_curvature = math.hypot(flat, self._dead_slope)
         self.gain_without_curvature = self.slope_without_curvature**2 / cut if cut > 0 else 0.0
         self.rank = int(np.count_nonzero(self.values))
+        self.is_full = self.rank == math.prod(self._shape)
 
     def uncut(self):
         """The same with every direction in which H is curved at all."""
@@ -159,12 +169,13 @@ class _Spectrum:
     @property
     def natural_length(self):
         """Distance at which the slope at the centre would bring F to zero."""
-        slope = 2 * float(np.linalg.norm(self._all_slope))
+        slope = 2 * math.hypot(float(np.linalg.norm(self._all_slope)), self._dead_slope)
         return abs(self._start) / slope if slope else 0.0
 
     def directions(self, weights):
         """Components of weights in the eigenbasis."""
-        return np.einsum("bij,bi->bj", self._vectors(len(weights)), weights)
+        alive = weights[:, self._alive]
+        return np.einsum("bij,bi->bj", self._vectors(len(weights)), alive)
 
     def displacement(self, damping):
         """-(H + damping)^-1 slope in the eigenbasis, zero where H counts as zero."""
@@ -175,10 +186,19 @@ class _Spectrum:
     def weights(self, displacement):
         """Back to the ordinary basis."""
         vectors = self._vectors(len(displacement))
-        return np.einsum("bij,bj->bi", vectors, displacement)
+        weights = np.zeros(self._shape)
+        weights[:, self._alive] = np.einsum("bij,bj->bi", vectors, displacement)
+        return weights
 
     def _vectors(self, blocks):
         return np.broadcast_to(self.vectors, (blocks, *self.vectors.shape[1:]))
+
+
+def _of(hessian, alive):
+    """Rows and columns of H that are not zero."""
+    if len(alive) == hessian.shape[-1]:
+        return hessian
+    return hessian[:, alive[:, np.newaxis], alive]
 
 
 def _step_to_boundary(spectrum, radius):
