@@ -9,6 +9,7 @@ from reproduce.claims import (  # noqa: F401 - each registers its claims
     growth,
     losses,
     neurons,
+    theorem,
     training,
 )
 from reproduce.claims.compare import compare

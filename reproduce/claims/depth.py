@@ -5,9 +5,9 @@ from typing import Any
 from reproduce import optimizers
 from reproduce.claims.case import Case, each_seed, last_rows
 from reproduce.claims.evidence import Judgement, Unit, judge, over_seeds, together
-from reproduce.claims.growth import bounded
 from reproduce.claims.margins import FAILS_TO_LEARN, share_spread
 from reproduce.claims.registry import Needs, claim
+from reproduce.claims.theorem import bounded
 from reproduce.optimizers import Optimizer
 
 _NEEDS = Needs(("deep_network",), "a run of a network of more than 100 layers", scales=("layer",))

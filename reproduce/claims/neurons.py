@@ -29,10 +29,10 @@ from reproduce.claims.exponents import (
     regret_share,
     unusable,
 )
-from reproduce.claims.growth import counted
 from reproduce.claims.margins import SIGN, SQUARE_ROOT, VISIBLE
 from reproduce.claims.registry import Needs, claim
 from reproduce.claims.run_growth import is_negative
+from reproduce.claims.theorem import counted
 from reproduce.claims.verdicts import MOST, Verdict, all_of, most_of
 
 _RESAMPLES = 1000

@@ -20,10 +20,11 @@ def test_every_claim_is_listed_once_or_more_in_order(tmp_path, write_set):
     table = claims.compare(write_set(tmp_path))
     assert table.columns.tolist() == list(COLUMNS)
     assert table["claim"].is_monotonic_increasing
-    assert set(table["claim"]) == {one.number for one in all_claims()} == set(range(1, 19))
+    numbers = {one.number for one in all_claims()}
+    assert set(table["claim"]) == numbers == set(range(1, max(numbers) + 1))
     waiting = table[table["verdict"] == Verdict.NOT_MEASURED]
     alone = set(waiting["claim"]) - set(table["claim"][table["verdict"] != Verdict.NOT_MEASURED])
-    assert alone == {1, 2, 3, 6, 7, 8, 10, 12, 13, 14, 15, 17}
+    assert numbers - alone == {4, 5, 9, 11, 16, 18}
     assert waiting["reason"].str.startswith("needs").all()
 
 
