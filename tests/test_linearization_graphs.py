@@ -19,7 +19,17 @@ METHODS = (
 )
 
 
-@pytest.fixture(params=ARCHITECTURES, ids=lambda name: name.replace(" ", "-"))
+# Their convolutions in groups take seconds to trace; grouped layers stay in the rules' own tests.
+_SLOW = ("grouped", "grouped strided valid")
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.slow) if name in _SLOW else name
+        for name in ARCHITECTURES
+    ],
+    ids=lambda name: name.replace(" ", "-"),
+)
 def problem(request, seed):
     """A model, its batch, the batch as a list, and a generator of random numbers."""
     model, batch = build(request.param, seed)

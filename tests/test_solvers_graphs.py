@@ -36,8 +36,13 @@ def maps(dtype):
     return {"dense": dense, "factored": factored, "joint": JointMap([dense, factored])}
 
 
+# The graph of SGD on factors is that on a dense map around other products, which newton_cg has.
+_SLOW = [("sgd", "factored"), ("sgd", "joint")]
 CASES = [
-    (solver, kind, loss, dtype)
+    pytest.param(
+        *(solver, kind, loss, dtype),
+        marks=pytest.mark.slow if (solver, kind) in _SLOW else (),
+    )
     for solver in ("newton", "newton_cg", "sgd")
     for kind in ("dense", "factored", "joint")
     for loss in ("cross_entropy", "mse")
