@@ -9,6 +9,8 @@ import keras
 import numpy as np
 
 from nta_tf import losses, provenance
+from nta_tf.linearization.graph import is_graph
+from nta_tf.linearization.softmax import refuse_softmax, softmax_output
 from nta_tf.recorders.base import Recorder, Training
 from nta_tf.trace import ArraySpecification
 
@@ -154,6 +156,8 @@ def checked_data(
             f"There must be at least one epoch, and between 1 and {len(inputs)} examples "
             f"in a minibatch. Received: epochs={epochs}, batch_size={batch_size}"
         )
+    if loss == "cross_entropy" and is_graph(model) and softmax_output(model):
+        refuse_softmax(model.name)
     targets = inputs if y is x else np.asarray(y)
     components = int(np.prod(model.outputs[0].shape[1:]))
     losses.check_targets(loss, targets, len(inputs), components)

@@ -386,3 +386,11 @@ def test_full_blocks_resume_bit_for_bit(tmp_path, sample):
     with pytest.raises(_Interrupted):
         train(tmp_path / "resumed", _Bomb("1 an epoch"))
     _assert_same(whole, train(tmp_path / "resumed", KeepRounds("1 an epoch")))
+
+
+def test_a_softmax_before_the_cross_entropy_is_refused():
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, keras.layers.Dense(3, "softmax")(inputs))
+    x, labels = np.ones((8, 4), np.float32), np.zeros(8, int)
+    with pytest.raises(ValueError, match="ends in a softmax.*logits"):
+        nta.train(model, x, labels, optimizer="sgd", loss="cross_entropy", epochs=1, batch_size=4)

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from nta_tf.linearization.engines import Engine
+from nta_tf.linearization.softmax import refuse_softmax
 
 REDUCTIONS = ("per_example", "batch_mean")
 _SHOWN = 10  # kernels in a representation
@@ -143,11 +144,7 @@ class Linearization:
     def check_logits(self) -> None:
         """Raises if the model ends in a softmax, so that its outputs are no logits."""
         if self._engine.ends_in_softmax(self._inputs):
-            raise ValueError(
-                f"Model {self._model.name!r} ends in a softmax, and cross-entropy takes the "
-                "outputs before it, the logits: softmax would be applied twice. Leave the softmax "
-                "out of the model (activation=None in its last layer)."
-            )
+            refuse_softmax(self._model.name)
 
     def _add_changes(self, changes: dict[str, tf.Tensor], name: str, new: Any) -> None:
         """Adds V - W of a variable, or of a kernel and its bias, checked against their shapes."""

@@ -51,6 +51,22 @@ def softmax_output(model: keras.Model, x: Any = None, outputs: Outputs = None) -
     )
 
 
+def refuse_softmax(name: str) -> None:
+    """Raises the error for cross-entropy on a model that ends in a softmax.
+
+    Args:
+        name: Name of the model.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(
+        f"Model {name!r} ends in a softmax, and cross-entropy takes the outputs before it, the "
+        "logits: softmax would be applied twice. Leave the softmax out of the model "
+        "(activation=None in its last layer)."
+    )
+
+
 def ends_in_softmax(model: EvaluatedModel, inputs: list) -> bool:
     """`softmax_output` of a model that is opened already, for inputs or their shapes."""
     function = tf.function(lambda given: model.chosen_outputs(given, None), autograph=False)
