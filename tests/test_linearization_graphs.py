@@ -79,6 +79,7 @@ def test_gradient_tensors_and_predictions_equal_the_reference(problem):
     np.testing.assert_allclose(mean.predict(kernels), by_mean, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_methods_are_equal_also_at_given_weights(problem):
     """Each method, in a tf.function, at tensors in the place of the variables."""
     model, _, inputs, generator = problem

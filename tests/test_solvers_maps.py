@@ -152,6 +152,7 @@ def test_factored_problem_equals_dense(factored, rng, solver):
         assert found.weights.shape == shape
 
 
+@pytest.mark.slow
 def test_sgd_of_factors_equals_dense(factored, rng):
     """The same steps, and so the same V but for rounding."""
     factored, matrix = factored

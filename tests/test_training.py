@@ -364,6 +364,7 @@ class TestWrongInput:
         self._check("a name of its own.*per_example", recorders=twice)
 
 
+@pytest.mark.slow
 def test_full_blocks_resume_bit_for_bit(tmp_path, sample):
     """The paper's autoencoder, with enough rounds an epoch for the compiled full blocks."""
     digits = sample.x[: 35 * 64].reshape(-1, 784)

@@ -193,6 +193,7 @@ def convnets(digits):
     return recording, run, model
 
 
+@pytest.mark.slow
 def test_trajectory_of_the_convnet(convnets):
     recording, run, model = convnets
     np.testing.assert_allclose(recording.losses, run.losses, rtol=1e-6)
