@@ -109,6 +109,25 @@ def test_variables_wider_and_narrower_than_the_output(seed):
         lin.jacobian("shared")
 
 
+@pytest.mark.parametrize("outputs", [3, 20])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_grouped_convolutions_without_their_rule(outputs, rank, seed):
+    """What vectorizes backward passes gets their kernels wrong: see `tape.jacobian`."""
+    grouped = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}[rank]
+    with zoo.precision("float64"):
+        inputs = keras.Input((4,) * rank + (4,))
+        below = keras.layers.Dense(4, "tanh", name="below")(inputs)
+        twice = grouped(4, 2, padding="same", groups=2, name="twice")
+        flat = keras.layers.Flatten()(twice(twice(below)))
+        model = keras.Model(inputs, keras.layers.Dense(outputs, name="top")(flat))
+    x = np.random.default_rng(seed).normal(size=(2, *model.input_shape[1:]))
+    for layers in (None, ["below"]):
+        lin = nta.linearize(model, x, layers=layers)
+        for name in lin.layers:
+            expected = _expected(lin, model, x, lin.variable(name))
+            np.testing.assert_allclose(lin.gradient_tensor(name), expected, atol=1e-11)
+
+
 def test_predictions_of_many_weights_have_derivatives_of_every_order(seed):
     """The Taylor loss of the network scope: its gradient (T2) and its Hessian."""
     model, x = zoo.model_problem("shared layer", seed=seed)

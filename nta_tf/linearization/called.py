@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from nta_tf.linearization.evaluated import EvaluatedModel, Outputs, Weights, chosen
 from nta_tf.linearization.inputs import check_finite
+from nta_tf.linearization.taking_over import grouped
 
 
 class CalledModel(EvaluatedModel):
@@ -40,6 +41,7 @@ class CalledModel(EvaluatedModel):
         count = len(keras.tree.flatten(results))
         self._chosen = chosen(model.name, names or [f"output_{n}" for n in range(count)], outputs)
         self.variables = list(model.weights)
+        self.grouped = grouped(model._flatten_layers(include_self=False))
 
     def checked(self, x: Any) -> list[tf.Tensor]:
         leaves = [tf.convert_to_tensor(leaf) for leaf in keras.tree.flatten(as_arrays(x))]

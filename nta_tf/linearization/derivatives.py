@@ -18,8 +18,6 @@ from nta_tf.linearization.evaluated import EvaluatedModel
 
 _ZERO = tf.UnconnectedGradients.ZERO
 
-_AT_ONCE = 16  # backward passes of an example that are run together, if there are more
-
 Values = dict[str, tf.Tensor]
 
 
@@ -128,20 +126,17 @@ class Derivatives:
         return total / tf.cast(tf.shape(tape.outputs)[0], total.dtype)
 
     def _rows(self, row: Callable, tape: _Tape, name: str) -> tf.Tensor:
-        """The rows of all components stacked."""
-        components, dtype = tape.outputs.shape[1], tape.dtype(name)
-        one_by_one = {"fn_output_signature": dtype, "parallel_iterations": 1}
-        if components <= _AT_ONCE:  # traced once: loops of recurrent layers take long to trace
-            return tf.map_fn(row, tf.range(components), **one_by_one)
-        blocks = math.ceil(components / _AT_ONCE)
-        # The last block may repeat the last component; the surplus is cut off.
-        numbers = tf.minimum(tf.range(blocks * _AT_ONCE), components - 1)
-        rows = tf.map_fn(
-            lambda some: tf.vectorized_map(row, some),
-            tf.reshape(numbers, (blocks, _AT_ONCE)),
-            **one_by_one,
+        """The rows of all components stacked.
+
+        One after the other: `tf.vectorized_map` gives wrong gradients of grouped convolutions
+        without a word, and loops of recurrent layers take long to trace more than once.
+        """
+        return tf.map_fn(
+            row,
+            tf.range(tape.outputs.shape[1]),
+            fn_output_signature=tape.dtype(name),
+            parallel_iterations=1,
         )
-        return tf.reshape(rows, (blocks * _AT_ONCE, *rows.shape[2:]))[:components]
 
 
 class _Tape:

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from nta_tf.linearization.taking_over import by_their_rules
+
 Weights = Mapping[str, tf.Tensor] | Sequence[tf.Tensor]
 Outputs = int | str | Sequence[int | str] | None
 
@@ -21,10 +23,12 @@ class EvaluatedModel(abc.ABC):
     Attributes:
         name: Name of the model.
         variables: All weights of the model.
+        grouped: Its grouped convolutions, which are computed by their rule.
     """
 
     name: str
     variables: list[keras.Variable]
+    grouped: list[keras.layers.Layer]
 
     @abc.abstractmethod
     def checked(self, x: Any) -> list[tf.Tensor]:
@@ -36,7 +40,8 @@ class EvaluatedModel(abc.ABC):
 
     def rows(self, inputs: Sequence[tf.Tensor], weights: Weights | None = None) -> tf.Tensor:
         """The chosen outputs of each example in one row, (B, p_L)."""
-        outputs = self.chosen_outputs(inputs, weights)
+        with by_their_rules(self.grouped):
+            outputs = self.chosen_outputs(inputs, weights)
         if len(outputs) == 1 and outputs[0].shape.rank == 2:
             return outputs[0]
         rows = [

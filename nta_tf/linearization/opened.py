@@ -15,6 +15,7 @@ import tensorflow as tf
 from nta_tf.linearization.evaluated import EvaluatedModel, Outputs, Weights, chosen
 from nta_tf.linearization.graph import Graph, LayerCall
 from nta_tf.linearization.inputs import checked_inputs
+from nta_tf.linearization.taking_over import grouped
 
 
 class OpenedModel(EvaluatedModel):
@@ -48,6 +49,7 @@ class OpenedModel(EvaluatedModel):
         by_key = sorted(structure) if isinstance(structure, dict) else None
         self.input_names = by_key or [symbol.name for symbol in model.inputs]
         self.variables = list(model.weights)
+        self.grouped = grouped(call.layer for call in self.calls)
 
     def checked(self, x: Any) -> list[tf.Tensor]:
         return checked_inputs(self, x)

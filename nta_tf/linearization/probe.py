@@ -14,7 +14,8 @@ import dataclasses
 import tensorflow as tf
 
 from nta_tf.linearization.evaluated import EvaluatedModel
-from nta_tf.linearization.taps import Tap, Tapped, taken_over
+from nta_tf.linearization.taking_over import taken_over
+from nta_tf.linearization.taps import Tap, Tapped
 from nta_tf.linearization.weights import Weight
 
 _EXAMPLES = 2

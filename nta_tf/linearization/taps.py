@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -19,6 +18,7 @@ from nta_tf.linearization import rules
 from nta_tf.linearization.evaluated import EvaluatedModel, Weights
 from nta_tf.linearization.graph import LayerCall
 from nta_tf.linearization.opened import OpenedModel, names_of
+from nta_tf.linearization.taking_over import taken_over
 
 Watch = Callable[[tf.Tensor], None]
 Values = dict[str, tf.Tensor]
@@ -145,30 +145,6 @@ class TappedModel(Tapped, OpenedModel):
     def name_at(self, call: LayerCall) -> str | None:
         """Name of the tap at a call of the graph, or None."""
         return self._names.get(id(call))
-
-
-@contextlib.contextmanager
-def taken_over(layer: keras.layers.Layer, call: Callable, reveal: Any) -> Iterator[None]:
-    """Has a function compute what a layer computes, while Keras calls the layer as ever.
-
-    Args:
-        layer: The layer.
-        call: Like `Rule.call`.
-        reveal: Passed on to it.
-    """
-    original, attributes = layer.call, vars(layer)
-    before = {name: value for name, value in attributes.items() if name == "call"}
-
-    def instead(*args, **kwargs):
-        inputs = args[0] if args else next(iter(kwargs.values()))
-        return call(layer, inputs, reveal, lambda: original(*args, **kwargs))
-
-    attributes["call"] = instead
-    try:
-        yield
-    finally:
-        del attributes["call"]
-        attributes.update(before)
 
 
 def _wanted_calls(model, calls, layers):

@@ -79,7 +79,7 @@ class Rule(abc.ABC):
 
         def of_example(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
             rows, alone = pair[0][:, tf.newaxis], pair[1][tf.newaxis]
-            return tf.vectorized_map(lambda row: self.kernel_gradient(layer, alone, row), rows)
+            return tf.map_fn(lambda row: self.kernel_gradient(layer, alone, row), rows)
 
         tensor = tf.map_fn(of_example, (jacobian, layer_input), fn_output_signature=jacobian.dtype)
         return tensor if neuron is None else tensor[..., neuron]
