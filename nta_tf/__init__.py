@@ -21,6 +21,7 @@ from nta_tf import (
     trace,
     variables,
 )
+from nta_tf.from_arrays import regret_from_arrays, run_from_arrays
 from nta_tf.growth import GrowthExponent, growth_equivalence, growth_exponent
 from nta_tf.linearization import Linearization, linearize, taylor_loss
 from nta_tf.protocol import Protocol
@@ -53,8 +54,10 @@ __all__ = [
     "precision",
     "recorders",
     "regret",
+    "regret_from_arrays",
     "replay",
     "replay_cost",
+    "run_from_arrays",
     "sampling",
     "schedules",
     "scopes",

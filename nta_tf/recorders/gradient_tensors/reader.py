@@ -89,7 +89,10 @@ class GradientTensorReader(TaylorReader):
 
     def _network_losses(self):
         losses = self.record.run.losses
-        rows = [losses[epoch, recorded_steps(self.record, int(epoch))] for epoch in self.epochs]
+        rows = [
+            losses[epoch, recorded_steps(self.record, int(epoch))[: self.rounds[epoch]]]
+            for epoch in self.epochs
+        ]
         return np.concatenate(rows).astype(np.float64)
 
     def _assemble(self, name, layers, parts, paths):
