@@ -23,8 +23,9 @@ progress in progress.json, tables in files beside them, checkpoints by TensorFlo
 from nta_tf.trace.arrays import ArraySpecification
 from nta_tf.trace.directory import SCHEMA_VERSION, RunDirectoryError
 from nta_tf.trace.integrity import Damage
+from nta_tf.trace.opening import as_run, verify
 from nta_tf.trace.record import Record
-from nta_tf.trace.run import Run, as_run, verify
+from nta_tf.trace.run import Run
 from nta_tf.trace.tables import read_table
 
 __all__ = [

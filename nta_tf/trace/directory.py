@@ -112,6 +112,27 @@ def read_config(directory: pathlib.Path) -> dict[str, Any]:
     return config
 
 
+def make(directory: pathlib.Path) -> None:
+    """Makes a directory if it is not there, with those above it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(directory, error) from error
+
+
+def fresh_progress(config: dict[str, Any]) -> dict[str, Any]:
+    """The commit marker of a run in which nothing is done yet."""
+    return {
+        "added": {},
+        "checkpoint": None,
+        "config": [config_checksum(config)],
+        "epochs": 0,
+        "status": "running",
+        "synced": 0,
+        "synced_checkpoint": None,
+    }
+
+
 def write_progress(directory: pathlib.Path, progress: dict[str, Any]) -> None:
     """Replaces the commit marker."""
     files.write_json(directory / PROGRESS, files.with_checksum(progress))

@@ -108,7 +108,7 @@ class Run:
             if path is not None:
                 path.mkdir(parents=True, exist_ok=True)
                 files.write_json(path / CONFIG, config)
-            run = cls(path, config, _fresh(config), ArrayStore.create(path))
+            run = cls(path, config, directories.fresh_progress(config), ArrayStore.create(path))
             run._store.add(MEASURED, measured, config["epochs"])
             for name, arrays in recorded.items():
                 run._store.add(group_of(name), arrays, config["epochs"])
@@ -157,10 +157,7 @@ class Run:
         if path is not None and directories.is_foreign(path):
             path = None  # nothing will be written there
         if path is not None:
-            try:
-                path.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise unwritable(path, error) from error
+            directories.make(path)
         with locking.writing(path):
             yield
 
@@ -390,40 +387,3 @@ class Run:
     def __repr__(self) -> str:
         where = self.directory or "in memory"
         return f"<Run {where}: {self.epochs} epochs, {self.status}>"
-
-
-def as_run(run_or_directory: Run | str | os.PathLike[str]) -> Run:
-    """A `Run`, from one or from its directory."""
-    if isinstance(run_or_directory, Run):
-        return run_or_directory
-    return Run.open(run_or_directory)
-
-
-def verify(directory: str | os.PathLike[str]) -> list[Damage]:
-    """Reads everything in a run directory and holds it against its checksums.
-
-    Args:
-        directory: Path of a run.
-
-    Returns:
-        A list of `nta.trace.Damage`; empty if the run is whole.
-
-    Raises:
-        RunDirectoryError: If the directory holds no run, or one of another schema.
-    """
-    try:
-        return Run.open(directory).verify()
-    except directories.DamagedRunError as error:
-        return [Damage(error.file, str(error), "Take the directory away and train again.")]
-
-
-def _fresh(config):
-    return {
-        "added": {},
-        "checkpoint": None,
-        "config": [directories.config_checksum(config)],
-        "epochs": 0,
-        "status": "running",
-        "synced": 0,
-        "synced_checkpoint": None,
-    }
