@@ -1,5 +1,6 @@
 """Every claim of the paper judged from saved tables: one row a part, experiment and reading."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ COLUMNS = (
     "own_domain verdict primary quantity subject value low high unit margin_low margin_high "
     "interval seeds p p_holm reason details data remark headline"
 ).split()
+_NUMBERS = ("value", "low", "high", "margin_low", "margin_high")  # NaN where there is none
 
 
 def compare(root: str | Path, numbers: Sequence[int] | None = None) -> pd.DataFrame:
@@ -135,7 +137,7 @@ def _row(claim: Claim, case: Case | None, judged: Judgement, headline: bool) -> 
         **_basis(case),
         **_number(case, judged),
     }
-    return {column: row.get(column, "") for column in COLUMNS}
+    return {column: row.get(column, math.nan if column in _NUMBERS else "") for column in COLUMNS}
 
 
 def _basis(case: Case | None) -> dict:

@@ -185,7 +185,9 @@ def follow(
     outputs, changes = _taylor_approximations(model, x, {n: line[0] for n, line in lines.items()})
     frames = []
     for name, (direction, farthest) in lines.items():
-        positions = np.linspace(-farthest, farthest, points // 2 * 2 + 1)
+        half = points // 2
+        # Not linspace, whose middle is zero on some processors only.
+        positions = np.arange(-half, half + 1) * (farthest / half)
         slope = sum(np.vdot(gradients[layer], direction[layer]) for layer in direction)
         frames.append(
             pd.DataFrame(
