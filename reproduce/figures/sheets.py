@@ -103,11 +103,15 @@ def _section(path: Path, title: str, details: list[str]) -> str:
 
 
 def _save_png(sheet: Sheet, path: Path) -> None:
-    canvas = FigureCanvasAgg(sheet.figure)
-    canvas.draw()
     text = PngInfo()
     text.add_text("Title", sheet.title)
     text.add_text("Description", "\n".join(sheet.details))
-    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    image = Image.fromarray(_pixels(sheet.figure)).convert("RGB")
     image = image.quantize(_COLOURS, dither=Image.Dither.NONE)
     image.save(path, pnginfo=text, optimize=True, dpi=(sheet.figure.dpi, sheet.figure.dpi))
+
+
+def _pixels(figure: Figure) -> np.ndarray:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())

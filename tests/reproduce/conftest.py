@@ -132,6 +132,20 @@ PAPER = {  # as the paper tells it: Adam, then RMSProp, then SGD
 }
 
 
+@pytest.fixture(autouse=True)
+def _outlines(request, monkeypatch):
+    """Most tests ask what is composed, not how it looks: laying out a figure takes half a second.
+
+    Those marked `pixels` get whole files.
+    """
+    if not request.node.get_closest_marker("pixels"):
+        blank = np.zeros((2, 2, 4), np.uint8)
+        monkeypatch.setattr("reproduce.figures.sheets._pixels", lambda figure: blank)
+        monkeypatch.setattr(
+            "matplotlib.figure.Figure.savefig", lambda figure, path, **_: path.write_bytes(b"")
+        )
+
+
 @pytest.fixture
 def write():
     """The function `write_run`."""

@@ -165,6 +165,7 @@ def test_the_mean_is_over_the_seeds_that_finished(tmp_path, explore_set, write):
     assert table.set_index("measure")["mean"]["minimum_hamming"] == pytest.approx(0.99)
 
 
+@pytest.mark.pixels
 def test_an_experiment_on_exploration_has_figures_5_and_6(tmp_path, explore_set):
     root = explore_set(tmp_path / "runs", seeds=(0,))
     written = figures.draw(figures.ALL, root, tmp_path / "out")

@@ -127,6 +127,7 @@ def test_a_run_that_diverged_at_once_has_tables_without_rows(tmp_path, capsys):
         assert pd.read_csv(path).empty
 
 
+@pytest.mark.pixels
 def test_figures_and_claims_are_drawn_from_the_tables(runs, tmp_path, capsys):
     assert main(["--runs", str(runs), "--out", str(tmp_path)]) == 0
     for name in ("figure_4", "figure_6"):
