@@ -78,17 +78,6 @@ def test_sample_is_what_its_script_makes(shared_data):
             np.testing.assert_array_equal(shipped[name], array)
 
 
-def test_sample_needs_no_tfds():
-    """Its import takes seconds, so nothing may import it before it is needed."""
-    program = (
-        "import sys, nta_tf; nta_tf.data.load('sample'); "
-        "sys.exit('tensorflow_datasets' in sys.modules)"
-    )
-    root = pathlib.Path(data.__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()[-2000:]
-
-
 def test_scalings_agree_with_their_definitions(sample):
     pixels = np.rint(sample.x * 255.0)
     np.testing.assert_array_equal(sample.x, (pixels / 255.0).astype(np.float32))

@@ -13,7 +13,7 @@ from nta_tf.linearization.derivatives import Derivatives
 from tests.reference import layer_network as reference
 
 # Loops of recurrent layers take long to trace.
-SLOW_LAYERS = ("Bidirectional SimpleRNN", "SimpleRNN", "LSTM", "ConvLSTM1D")
+SLOW_LAYERS = ("Bidirectional SimpleRNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM1D")
 SLOW_MODELS = ("MobileNetV2", "EfficientNetB0", "LSTM")
 
 
@@ -109,8 +109,10 @@ def test_variables_wider_and_narrower_than_the_output(seed):
         lin.jacobian("shared")
 
 
-@pytest.mark.parametrize("outputs", [3, 20])
-@pytest.mark.parametrize("rank", [1, 2])
+@pytest.mark.parametrize(
+    "rank, outputs",
+    [(1, 3), (2, 20), *(pytest.param(*case, marks=pytest.mark.slow) for case in [(1, 20), (2, 3)])],
+)
 def test_grouped_convolutions_without_their_rule(outputs, rank, seed):
     """What vectorizes backward passes gets their kernels wrong: see `tape.jacobian`."""
     grouped = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}[rank]
