@@ -8,7 +8,6 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-QUICK := runs/quick
 # How many processes share the tests: one a core.
 JOBS ?= auto
 PYTEST := $(BIN)/python -m pytest -q
@@ -41,19 +40,7 @@ test-gpu: .venv/.stamp
 	$(PYTEST) -m gpu
 
 reproduce: .venv/.stamp
-	@date +%s > .venv/.started
-	$(BIN)/python -m reproduce train --task autoencoder --scale quick --data sample --out $(QUICK)/autoencoder
-	$(BIN)/python -m reproduce train --task convnet --scale quick --optimizers rmsprop sgd:0.1 --out $(QUICK)/convnet
-	$(BIN)/python -m reproduce record $(QUICK)/convnet
-	$(BIN)/python -m reproduce solve $(QUICK)/autoencoder --checkpoints 50
-	$(BIN)/python -m reproduce solve $(QUICK)/convnet --domains ball --checkpoints 10
-	$(BIN)/python -m reproduce solve $(QUICK)/convnet --domains free --checkpoints 10 --records figures --scopes conv2d_1 conv2d_2
-	$(BIN)/python -m reproduce explore $(QUICK)
-	$(BIN)/python -m reproduce figures --runs $(QUICK) --out $(QUICK)/figures
-	@echo
-	@$(BIN)/python -m reproduce
-	@echo "The quick runs are in $(QUICK), their figures in $(QUICK)/figures;" \
-	  "make reproduce took $$(( $$(date +%s) - $$(cat .venv/.started) )) s."
+	$(BIN)/python -m reproduce quick
 
 docs: .venv/.stamp
 	$(BIN)/python -m reproduce.pages

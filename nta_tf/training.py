@@ -123,9 +123,7 @@ class _Loop:
         self.y = self.x if y is x else tf.convert_to_tensor(y)
         self.paths = [variable.path for variable in moving_variables(training.model)]
         self.slots = min((r.rounds_at_once() for r in recorders.values()), default=1)
-        self.segment = _compile_segment(
-            training, optimizer, self.x, self.y, self.slots, **compilation
-        )
+        self.segment = _compile_segment(training, optimizer, self.slots, **compilation)
         self.gather = compiled(self._gather, reduce_retracing=True)
         self.checkpoint = tf.train.Checkpoint(model=training.model, optimizer=optimizer)
 
@@ -177,6 +175,7 @@ class _Loop:
         slot_of_step = np.full(len(order), -1, np.int32)
         slot_of_step[recorded] = np.arange(len(recorded))
         values, snapshots = self.segment(
+            (self.x,) if self.y is self.x else (self.x, self.y),
             tf.constant(order),
             tf.constant(first, tf.int32),
             tf.constant(last, tf.int32),
@@ -224,21 +223,23 @@ class _Loop:
         run.commit(final=final, **progress, checkpoint=run.save(self.checkpoint, epoch + 1))
 
 
-def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_compile=False):
+def _compile_segment(training, optimizer, slots, dtype_policy=None, jit_compile=False):
     """A compiled function that trains steps first..last-1 of an epoch.
 
-    It takes the order of the epoch, first, last, and for each step the slot in which the
-    weights before the step are kept (or -1), and returns what is measured at each step and
-    the snapshots. The snapshots are copies of variables, so that what recorders make of
-    them can never reach the arithmetic of the training.
+    It takes the data (inputs, and targets if they are something else), the order of the epoch,
+    first, last, and for each step the slot in which the weights before the step are kept (or
+    -1), and returns what is measured at each step and the snapshots. The snapshots are copies of
+    variables, so that what recorders make of them can never reach the arithmetic of the training.
+    The data are arguments: the graph stays in memory for as long as the process lives, since
+    Keras's optimizers register a gradient of it, and so does what it has captured.
     """
     model, variables = training.model, training.model.trainable_variables
     moving, loss_of = moving_variables(model), losses.get(training.loss)
     steps, measured = training.steps_per_epoch, session.measurements(training.loss)
 
-    def train_step(examples):
-        inputs = tf.gather(x, examples)
-        targets = inputs if y is x else tf.gather(y, examples)
+    def train_step(data, examples):
+        inputs = tf.gather(data[0], examples)
+        targets = tf.gather(data[1], examples) if len(data) > 1 else inputs
         with tf.GradientTape() as tape, precision.computing_in(model, dtype_policy):
             outputs = model(inputs, training=True)
             outputs = tf.reshape(outputs, (training.batch_size, -1))
@@ -250,8 +251,7 @@ def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_co
             values["accuracies"] = losses.accuracy(outputs, targets)
         return values
 
-    @tf.function(jit_compile=jit_compile, autograph=True)
-    def segment(order, first, last, slot_of_step):
+    def segment(data, order, first, last, slot_of_step):
         values = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in measured}
         snapshots = [tf.TensorArray(v.dtype, slots, element_shape=v.shape) for v in moving]
         step = first
@@ -263,7 +263,7 @@ def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_co
                 ]
             # Copy first, then update: the snapshot of round n is W^n.
             with tf.control_dependencies([array.flow for array in snapshots]):
-                of_step = train_step(order[step])
+                of_step = train_step(data, order[step])
             values = {
                 name: array.write(step, tf.cast(of_step[name], tf.float32))
                 for name, array in values.items()
@@ -272,7 +272,7 @@ def _compile_segment(training, optimizer, x, y, slots, dtype_policy=None, jit_co
         stacked = {name: array.stack() for name, array in values.items()}
         return stacked, [array.stack() for array in snapshots]
 
-    return segment
+    return compiled(segment, jit_compile=jit_compile, autograph=True)
 
 
 def _segments(wanted, steps, slots):

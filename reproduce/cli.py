@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(stages)
     _add_report(stages)
     _add_study(stages)
+    _add_quick(stages)
     return parser
 
 
@@ -277,6 +278,19 @@ def _add_study(stages: argparse._SubParsersAction) -> None:
     add("--data-dir", help=_DATA_DIR_HELP)
     add("--out", default="runs/study", help="directory of the runs; done jobs are not repeated")
     stage.set_defaults(stage=commands.study)
+
+
+def _add_quick(stages: argparse._SubParsersAction) -> None:
+    stage = stages.add_parser(
+        "quick",
+        help="all stages at quick scale, then the paper's figures and claims: a few minutes",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add = stage.add_argument
+    add("--out", default="runs/quick", help="directory of the runs; done stages are not repeated")
+    add("--epochs", type=_positive, help="number of epochs, instead of the scales' own")
+    add("--jobs", type=_positive, help="networks side by side; default: one a core, at most two")
+    stage.set_defaults(stage=commands.quick)
 
 
 def _table_options(parser: argparse.ArgumentParser) -> None:

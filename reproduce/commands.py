@@ -223,6 +223,26 @@ def study(options: argparse.Namespace) -> None:
     _next("report --runs", options.out)
 
 
+def quick(options: argparse.Namespace) -> None:
+    """`quick`: what each stage took, the summary of the paper's claims, where the rest is."""
+    from reproduce.stages import quick as stage
+
+    start = time.perf_counter()
+    for _, steps in stage.run(options.out, options.jobs, options.epochs):
+        for step in steps:
+            print(f"{step.seconds:5.0f} s  {step.command}", flush=True)
+    of_runs = argparse.Namespace(
+        **{**vars(options), "runs": options.out, "out": None, "numbers": []}
+    )
+    _draw(of_runs)
+    print()
+    everything(argparse.Namespace(**{**vars(options), "runs": str(paths.traces()), "out": None}))
+    print(
+        f"The quick runs are in {options.out}, their figures in {_out(of_runs)}; all of it took "
+        f"{time.perf_counter() - start:.0f} s."
+    )
+
+
 def _draw(options: argparse.Namespace, variants: bool = True) -> list[Path]:
     from reproduce.figures import registry
 

@@ -1,6 +1,7 @@
 """The training loop: its arithmetic, its independence of recorders, killing and resuming."""
 
 import errno
+import gc
 import json
 import math
 import os
@@ -14,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework.func_graph import FuncGraph
 
 import nta_tf as nta
 from tests.networks import dense_chain
@@ -212,6 +214,16 @@ def test_killed_process_resumes_bit_for_bit(tmp_path):
     resumed = _train(directory, epochs=100, optimizer="adam")
     whole = _train(tmp_path / "whole", epochs=100, optimizer="adam")
     _assert_same(whole, resumed)
+
+
+def test_a_training_that_has_ended_leaves_no_data_in_memory():
+    """Keras's optimizers keep its graph for ever (ReplicaContext.all_reduce)."""
+    x = np.random.default_rng(0).random((67, 784), np.float32)
+    nta.train(nta.models.autoencoder(seed=0), x, x, optimizer="sgd", epochs=1, batch_size=20)
+    gc.collect()
+    graphs = [one for one in gc.get_objects() if isinstance(one, FuncGraph)]
+    captured = {tuple(outer.shape) for graph in graphs for outer, _ in graph.captures}
+    assert captured and x.shape not in captured
 
 
 def test_finished_run_is_returned_with_its_weights(tmp_path):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import keras
 import tensorflow as tf
 
+from nta_tf.compiling import compiled
 from nta_tf.linearization.evaluated import EvaluatedModel
 
 _ZERO = tf.UnconnectedGradients.ZERO
@@ -35,11 +36,11 @@ class Derivatives:
         self._model = model
         places = {id(variable): place for place, variable in enumerate(model.variables)}
         self._places = {name: places[id(variable)] for name, variable in variables.items()}
-        self._push_compiled = tf.function(self._push, autograph=False)
-        self._pull_compiled = tf.function(self._pull, autograph=False)
-        self._means = tf.function(self._mean_gradient_tensors, autograph=False)
+        self._push_compiled = compiled(self._push, autograph=False)
+        self._pull_compiled = compiled(self._pull, autograph=False)
+        self._means = compiled(self._mean_gradient_tensors, autograph=False)
         self._tensors: dict[str, Callable] = {}
-        self.outputs = tf.function(model.rows, autograph=False)
+        self.outputs = compiled(model.rows, autograph=False)
 
     def push(self, inputs: list, weights: list, changes: Values) -> tf.Tensor:
         """sum over variables of <G_i, change> for every example, (B, p_L), without any G.
@@ -53,7 +54,7 @@ class Derivatives:
     def gradient_tensor(self, inputs: list, weights: list, name: str) -> tf.Tensor:
         """G of every example, (B, p_L, *variable.shape)."""
         if name not in self._tensors:
-            self._tensors[name] = tf.function(
+            self._tensors[name] = compiled(
                 lambda inputs, weights: self._gradient_tensor(inputs, weights, name),
                 autograph=False,
             )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from nta_tf.compiling import compiled
 from nta_tf.solvers.descent import STALLS, Columns, State
 from nta_tf.solvers.objective import Objective, gap_on_balls, reach
 from nta_tf.solvers.optimum import Optimum, Status
@@ -56,13 +57,12 @@ def certified(action, loss):
         A `tf.function` that returns F and its gap on the ball, each (columns,).
     """
 
-    @functools.partial(tf.function, reduce_retracing=True, autograph=False)
     def value_and_gap(tensors, outer_tensors, weights, u, radius, natural):
         objective = Objective(action, loss, tensors, outer_tensors, weights)
         value, slope = objective.value_and_slope(u)
         return value, gap_on_balls(slope, u, reach(u, radius, natural))
 
-    return value_and_gap
+    return compiled(value_and_gap, reduce_retracing=True, autograph=False)
 
 
 def optima_of(problem: TaylorProblem, columns: Columns, summary: Summary) -> list[Optimum]:

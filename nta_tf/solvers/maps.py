@@ -19,6 +19,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from nta_tf import grams
+from nta_tf.compiling import compiled
 
 # In the shape of the scope: an array, or for a `JointMap` a list of arrays.
 Weights = np.ndarray | list[np.ndarray]
@@ -97,8 +98,8 @@ class LinearMap:
 def apply(action):
     """Compiled forward and adjoint of an action, from tensors and columns of weights."""
     return (
-        tf.function(action.forward, reduce_retracing=True, autograph=False),
-        tf.function(action.adjoint, reduce_retracing=True, autograph=False),
+        compiled(action.forward, reduce_retracing=True, autograph=False),
+        compiled(action.adjoint, reduce_retracing=True, autograph=False),
     )
 
 

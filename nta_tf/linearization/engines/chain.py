@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from nta_tf.compiling import compiled
 from nta_tf.linearization.chain import (
     DenseChain,
     Evaluation,
@@ -42,7 +43,7 @@ class ChainEngine(Engine):
         self._whole = whole
         self._positions = {id(layer): place for place, layer in enumerate(chain.layers)}
         # Nothing here has Python control flow that depends on tensors.
-        self._evaluate = tf.function(self._evaluate_chain, autograph=False)
+        self._evaluate = compiled(self._evaluate_chain, autograph=False)
         self._compiled: dict[int, Any] = {}
 
     def snapshot(self, inputs: list[tf.Tensor]) -> ChainSnapshot:
@@ -55,7 +56,7 @@ class ChainEngine(Engine):
     def jacobian(self, evaluation: Evaluation, position: int) -> tf.Tensor:
         """J_l of a layer, by a function that is compiled once a layer."""
         if position not in self._compiled:
-            self._compiled[position] = tf.function(
+            self._compiled[position] = compiled(
                 lambda parts: jacobian(Evaluation(**parts), position), autograph=False
             )
         return self._compiled[position](vars(evaluation))

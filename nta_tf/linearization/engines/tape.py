@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from nta_tf.compiling import compiled
 from nta_tf.linearization import methods
 from nta_tf.linearization.derivatives import Derivatives
 from nta_tf.linearization.engines.base import Engine, Snapshot
@@ -47,9 +48,9 @@ class TapeEngine(Engine):
         )
         self._jacobians = _METHODS[method]
         # Nothing here has Python control flow that depends on tensors.
-        self.evaluate = tf.function(self.tapped.__call__, autograph=False)
-        self.evaluate_with_jacobians = tf.function(self._with_jacobians, autograph=False)
-        self.mean_gradient_tensors = tf.function(self._means, autograph=False)
+        self.evaluate = compiled(self.tapped.__call__, autograph=False)
+        self.evaluate_with_jacobians = compiled(self._with_jacobians, autograph=False)
+        self.mean_gradient_tensors = compiled(self._means, autograph=False)
 
     def snapshot(self, inputs: list[tf.Tensor]) -> TapeSnapshot:
         return TapeSnapshot(self, inputs)

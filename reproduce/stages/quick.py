@@ -1,0 +1,122 @@
+"""`python -m reproduce quick`: every stage at quick scale, the two networks side by side.
+
+The stages are called as they are from the command line, so that what is printed can be repeated one
+by one. Each network is a process of its own, which starts TensorFlow once.
+"""
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from reproduce.results.runs import ResultsError
+
+# What a process may use is said before it starts: thread pools are made once.
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_CHAINS = {
+    "convnet": (
+        "train --task convnet --scale quick --optimizers rmsprop sgd:0.1 --out {runs}",
+        "record {runs}",
+        "solve {runs} --domains ball --checkpoints 10",
+        "solve {runs} --domains free --checkpoints 10 --records figures --scopes conv2d_1 conv2d_2",
+        "explore {runs}",
+    ),
+    "autoencoder": (
+        "train --task autoencoder --scale quick --data sample --out {runs}",
+        "solve {runs} --checkpoints 50",
+        "explore {runs}",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage that has ended.
+
+    Attributes:
+        command: What to call for it alone.
+        seconds: How long it took.
+    """
+
+    command: str
+    seconds: float
+
+
+def chains(out: str | Path, epochs: int | None = None) -> dict[str, list[list[str]]]:
+    """The command lines of each network, in their order.
+
+    Args:
+        out: Directory of the runs.
+        epochs: Number of epochs, instead of the scales' own.
+
+    Returns:
+        {name of the task: a list of lists of arguments}.
+    """
+    lines = {}
+    for task, commands in _CHAINS.items():
+        runs = str(Path(out, task))
+        lines[task] = [[word.format(runs=runs) for word in command.split()] for command in commands]
+        if epochs is not None:
+            lines[task][0] += ["--epochs", str(epochs)]
+    return lines
+
+
+def run(
+    out: str | Path, jobs: int | None = None, epochs: int | None = None
+) -> Iterator[tuple[str, list[Step]]]:
+    """Trains, records, solves and explores both networks; what is there is not done again.
+
+    Args:
+        out: Directory of the runs.
+        jobs: How many networks side by side. Defaults to one a core, at most both.
+        epochs: Number of epochs, instead of the scales' own.
+
+    Yields:
+        (name of the task, its list of `Step`) as each network ends.
+
+    Raises:
+        ResultsError: If a stage failed; it has said why.
+    """
+    of_tasks = chains(out, epochs)
+    cores = os.cpu_count() or 1
+    workers = min(len(of_tasks), jobs or cores)
+    limits = dict.fromkeys(_THREADS, str(max(1, cores // workers)))
+    # A forked TensorFlow hangs.
+    context = multiprocessing.get_context("spawn")
+    with (
+        _environment({**limits, "TQDM_DISABLE": "1"}),
+        concurrent.futures.ProcessPoolExecutor(workers, context) as pool,
+    ):
+        futures = {pool.submit(_chain, lines): task for task, lines in of_tasks.items()}
+        for future in concurrent.futures.as_completed(futures):
+            yield futures[future], future.result()
+
+
+def _chain(lines: list[list[str]]) -> list[Step]:
+    """Calls one command after the other, in this process."""
+    from reproduce import cli
+
+    done = []
+    for arguments in lines:
+        command, start = "python -m reproduce " + " ".join(arguments), time.perf_counter()
+        print(f"$ {command}", flush=True)
+        if cli.main(arguments):
+            raise ResultsError(f"`{command}` failed; the same command resumes when it is mended.")
+        done.append(Step(command, time.perf_counter() - start))
+    return done
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Variables that processes started meanwhile inherit; those that are set already stay."""
+    new = {name: value for name, value in variables.items() if name not in os.environ}
+    os.environ.update(new)
+    try:
+        yield
+    finally:
+        for name in new:
+            del os.environ[name]
