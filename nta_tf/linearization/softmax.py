@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from nta_tf.compiling import compiled
 from nta_tf.linearization.called import CalledModel
 from nta_tf.linearization.evaluated import EvaluatedModel, Outputs
 from nta_tf.linearization.graph import is_graph
@@ -70,7 +69,7 @@ def refuse_softmax(name: str) -> None:
 
 def ends_in_softmax(model: EvaluatedModel, inputs: list) -> bool:
     """`softmax_output` of a model that is opened already, for inputs or their shapes."""
-    function = compiled(lambda given: model.chosen_outputs(given, None), autograph=False)
+    function = tf.function(lambda given: model.chosen_outputs(given, None), autograph=False)
     graph = function.get_concrete_function(inputs).graph
     return any(_is_softmax(output) for output in graph.outputs)
 
