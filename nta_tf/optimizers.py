@@ -6,7 +6,10 @@ Cumulative loss, regret and exploration all count from the first step, so the ol
 default and the new ones carry the suffix `_keras`.
 """
 
-from collections.abc import Callable
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import keras
@@ -212,24 +215,26 @@ _OPTIMIZERS = {
 }
 
 
-def get(name: str, learning_rate: Rate | None = None) -> keras.optimizers.Optimizer:
+def get(name: str, learning_rate: Rate | None = None, **options: Any) -> keras.optimizers.Optimizer:
     """Returns a new optimizer by its name.
 
-    The optimizers of the paper's experiments (section 2.4 and appendix A5).
+    The optimizers of the paper's experiments (section 2.4 and appendix A5), or any other class.
 
     Args:
-        name: `"adam"`, `"rmsprop"` or `"sgd"` as in the TensorFlow of 2016, or `"adam_keras"` or
-            `"rmsprop_keras"` as in Keras 3.
+        name: `"adam"`, `"rmsprop"` or `"sgd"` as in the TensorFlow of 2016, `"adam_keras"` or
+            `"rmsprop_keras"` as in Keras 3, or where a class of Keras optimizers can be imported
+            from: `"keras.optimizers:AdamW"`, `"my_module:MyOptimizer"`.
         learning_rate: A positive number or a learning rate schedule. `None` takes the optimizer's
             own default (0.001; 0.01 for `"sgd"`). The paper has 0.01 and 0.0002 for Adam,
             0.001 and 0.0005 for RMSProp (autoencoder and convnet), and 1.0, 0.1 and 0.01 for SGD.
+        **options: Further arguments of the optimizer, such as `momentum=0.9`.
 
     Returns:
         A `keras.optimizers.Optimizer`.
 
     Raises:
-        ValueError: If there is no optimizer of that name, or the learning rate is a number that
-            is not positive and finite.
+        ValueError: If there is no optimizer of that name, the learning rate is a number that
+            is not positive and finite, or the optimizer does not take the options.
 
     Example:
 
@@ -237,17 +242,107 @@ def get(name: str, learning_rate: Rate | None = None) -> keras.optimizers.Optimi
     >>> optimizer = nta.optimizers.get("rmsprop", learning_rate=0.001)
     >>> round(float(optimizer.learning_rate), 6)
     0.001
+    >>> nta.optimizers.get("keras.optimizers:Lion", 0.01, beta_1=0.95).beta_1
+    0.95
     """
-    if name not in _OPTIMIZERS:
-        raise ValueError(
-            f"The name of an optimizer must be one of {', '.join(map(repr, _OPTIMIZERS))}. "
-            f"Received: name={name!r}"
-        )
-    if learning_rate is None:
-        return _OPTIMIZERS[name]()
+    kind = _OPTIMIZERS[name] if name in _OPTIMIZERS else _imported(name)
     if isinstance(learning_rate, (int, float)) and not 0 < learning_rate < float("inf"):
         raise ValueError(
             "The learning rate must be positive and finite. "
             f"Received: learning_rate={learning_rate}"
         )
-    return _OPTIMIZERS[name](learning_rate=learning_rate)
+    if learning_rate is not None:
+        options["learning_rate"] = learning_rate
+    try:
+        return kind(**options)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The optimizer {name!r} cannot be made with {options}: {error}"
+        ) from error
+
+
+def check(optimizer: Any, variables: Sequence[keras.Variable]) -> None:
+    """Raises unless a training with the optimizer can be repeated and taken up again.
+
+    Its config must say all that makes it: a run is known by that of its optimizer.
+
+    Args:
+        optimizer: A `keras.optimizers.Optimizer`.
+        variables: The variables that it is to train.
+
+    Raises:
+        ValueError: If it is a class or no Keras optimizer, belongs to other variables, or its
+            config leaves out arguments, is not JSON, or does not make it again.
+
+    Example:
+
+    >>> import keras
+    >>> import nta_tf as nta
+    >>> model = nta.models.autoencoder(seed=0)
+    >>> nta.optimizers.check(keras.optimizers.AdamW(), model.trainable_variables)
+    """
+    if not isinstance(optimizer, keras.optimizers.Optimizer):
+        hint = ""
+        if isinstance(optimizer, type) and issubclass(optimizer, keras.optimizers.Optimizer):
+            hint = f" Call the class: {optimizer.__name__}(learning_rate=...)."
+        raise ValueError(
+            "The optimizer must be a keras.optimizers.Optimizer, or a name that "
+            f"nta.optimizers.get takes.{hint} Received: optimizer={optimizer!r}"
+        )
+    own = getattr(optimizer, "_trainable_variables", None) if optimizer.built else None
+    if own is not None and {id(one) for one in own} != {id(one) for one in variables}:
+        raise ValueError(
+            f"The optimizer {optimizer.name!r} belongs to another model, or to this one before "
+            "layers were frozen, whose moments it keeps; make a new one for each training."
+        )
+    _check_config(optimizer)
+
+
+def _imported(name):
+    """The class that `"module:Class"` stands for."""
+    module, separator, attribute = str(name).partition(":")
+    if not isinstance(name, str) or not separator:
+        raise ValueError(
+            f"The name of an optimizer must be one of {', '.join(map(repr, _OPTIMIZERS))}, or "
+            "where a class is imported from, such as 'keras.optimizers:AdamW'. "
+            f"Received: name={name!r}"
+        )
+    try:
+        kind = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"The optimizer {name!r} cannot be imported ({error}). It must stand in a module that "
+            "Python finds, in the working directory for example."
+        ) from error
+    if not (isinstance(kind, type) and issubclass(kind, keras.optimizers.Optimizer)):
+        raise ValueError(
+            f"{name!r} must be a sub-class of keras.optimizers.Optimizer. Received: {kind!r}"
+        )
+    return kind
+
+
+def _check_config(optimizer):
+    kind, config = type(optimizer), optimizer.get_config()
+    parameters = inspect.signature(kind.__init__).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    named = [one.name for one in parameters if one.kind not in several][1:]  # not self
+    missing = [name for name in named if name not in config]
+    if missing:
+        raise ValueError(
+            f"get_config() of the optimizer {kind.__name__} leaves out {missing}, so that two runs "
+            "with different values would count as one. Add them to the dictionary that it returns."
+        )
+    try:
+        again = kind.from_config(json.loads(json.dumps(config))).get_config()
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The optimizer {kind.__name__} cannot be made again from its get_config(), which must "
+            f"hold numbers, texts, lists and dictionaries that its constructor takes: {error}"
+        ) from error
+    changed = [key for key in config if json.dumps(config[key]) != json.dumps(again.get(key))]
+    if changed:
+        raise ValueError(
+            f"The optimizer {kind.__name__} made again from its get_config() differs in {changed}: "
+            f"{[config[key] for key in changed]} before, {[again.get(key) for key in changed]} "
+            "after."
+        )

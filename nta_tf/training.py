@@ -54,7 +54,8 @@ def train(
         x: Inputs, (D, ...), NumPy array or tensor.
         y: Targets: rows (D, p_L) for `"mse"`, integer labels (D,) or one-hot rows for
             `"cross_entropy"`. Pass the very same object as `x` for an autoencoder.
-        optimizer: A name of `nta.optimizers.get` or a Keras optimizer.
+        optimizer: A name of `nta.optimizers.get` or any Keras optimizer, one of your own too, whose
+            `get_config` says all that makes it.
         loss: `"mse"` or `"cross_entropy"` (on logits).
         epochs: Number of epochs.
         batch_size: Examples in a minibatch.
@@ -87,6 +88,7 @@ def train(
     """
     inputs, targets = session.checked_data(model, x, y, loss, epochs, batch_size)
     optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
+    optimizers.check(optimizer, model.trainable_variables)
     optimizer.build(model.trainable_variables)
     training = Training(model, loss, epochs, len(inputs) // batch_size, batch_size)
     if dtype_policy is not None:

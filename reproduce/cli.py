@@ -98,7 +98,8 @@ def _add_train(stages: argparse._SubParsersAction) -> None:
         nargs="+",
         metavar="NAME[:RATE]",
         help="adam, rmsprop, sgd, adam_keras, rmsprop_keras; without a rate those of the "
-        "paper; default: the paper's five",
+        "paper; or any class of Keras optimizers, also one in the working directory: "
+        "MODULE:CLASS?learning_rate=0.1&momentum=0.9; default: the paper's five",
     )
     add("--seeds", nargs="+", type=_count, default=[0], help="seeds of weights and data order")
     add("--epochs", type=_positive, help="number of epochs, instead of the scale's own")

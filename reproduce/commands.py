@@ -1,6 +1,7 @@
 """What each stage does on the command line. Only this module and `cli` print."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -19,6 +20,8 @@ def train(options: argparse.Namespace) -> None:
     from reproduce import tasks
     from reproduce.stages.train import train as run_all
 
+    if not {"", os.getcwd()} & set(sys.path):  # where optimizers of one's own may stand
+        sys.path.insert(0, os.getcwd())
     task, changes = tasks.TASKS[options.task], dict(options.set)
     asked = [one for text in options.optimizers or () for one in optimizers.parse(text, task.name)]
     if changes.get("optimizer_variant") == optimizers.KERAS_3:

@@ -1,8 +1,11 @@
 """Which optimizer a run was trained with: one identity, from the command line to the legend."""
 
+import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -16,6 +19,8 @@ TENSORFLOW_2016, KERAS_3 = "tensorflow_2016", "keras_3"
 ANY = "any"
 _OLD = ("adam", "rmsprop")  # of which `nta.optimizers` has a variant of 2016
 _ORDER = ("rmsprop", "adam", "sgd")  # of the paper's legends
+_TITLES = {"adam": "Adam", "rmsprop": "RMSProp", "sgd": "SGD"}
+_OWN = re.compile(r"[^\W\d][\w.]*:[^\W\d]\w*(\?[^?]*)?")  # MODULE:CLASS?OPTION=VALUE&...
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,8 @@ class Optimizer:
     """An optimizer of a run.
 
     Attributes:
-        name: Such as `"adam"`, `"rmsprop"` or `"sgd"`.
+        name: Such as `"adam"`, `"rmsprop"` or `"sgd"`; of one's own where it is imported from,
+            and its options but for the rate: `"my_module:Mine?beta=0.9"`.
         rate: Its learning rate.
         variant: `"tensorflow_2016"`, `"keras_3"`, or `"any"` where the two do not differ.
     """
@@ -54,7 +60,7 @@ class Optimizer:
         base = name.removesuffix("_keras")
         if base != name:
             variant = KERAS_3
-        if base == "sgd":
+        if base == "sgd" or ":" in base:
             variant = ANY
         elif base not in _OLD:
             variant = KERAS_3
@@ -67,10 +73,35 @@ class Optimizer:
         return self.name + suffix
 
     @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of an optimizer of one's own beside its learning rate."""
+        return _options(self.name.partition("?")[2])
+
+    def keras_optimizer(self) -> Any:
+        """A new `keras.optimizers.Optimizer`; only what trains asks for it."""
+        import nta_tf as nta
+
+        kind = self.keras_name.partition("?")[0]
+        return nta.optimizers.get(kind, self.rate, **self.options)
+
+    @property
     def slug(self) -> str:
         """For names of directories and files: `"rmsprop_0.001"`, `"adam_keras_3_0.01"`."""
         variant = f"_{KERAS_3}" if self.variant == KERAS_3 and self.name in _OLD else ""
-        return f"{self.name}{variant}_{self.rate:g}"
+        name = re.sub(r"[^\w.=+-]+", "_", self.name.replace(":", "."))
+        return f"{name}{variant}_{self.rate:g}"
+
+    @property
+    def title(self) -> str:
+        """As it stands in legends, without its rate: `"Adam"`, `"Mine (beta=0.9)"`."""
+        name, _, options = self.name.partition("?")
+        title = _TITLES.get(name, name.rpartition(":")[2])
+        return f"{title} ({options.replace('&', ', ')})" if options else title
+
+    @property
+    def has_title(self) -> bool:
+        """Whether it is one of the paper's three, whose variants have a title each."""
+        return self.name in _TITLES
 
     @property
     def is_sgd(self) -> bool:
@@ -84,10 +115,12 @@ class Optimizer:
 
 
 def parse(text: str, task: str) -> list[Optimizer]:
-    """The optimizers that `NAME[:RATE]` of the command line stands for.
+    """The optimizers that a word of the command line stands for.
 
     Args:
-        text: Such as `"adam"` (at each rate of the paper) or `"rmsprop_keras:0.003"`.
+        text: NAME[:RATE], such as `"adam"` (at each rate of the paper) or `"rmsprop_keras:0.003"`;
+            or MODULE:CLASS[?OPTION=VALUE&...] for any other class of Keras optimizers, such as
+            `"my_module:Mine?learning_rate=0.1&beta=0.9"`, which is imported.
         task: The task whose rates are meant.
 
     Returns:
@@ -98,6 +131,8 @@ def parse(text: str, task: str) -> list[Optimizer]:
 
     Example:
 
+    >>> parse("keras.optimizers:Lion?beta_1=0.95&learning_rate=0.01", "convnet")[0].slug
+    'keras.optimizers.Lion_beta_1=0.95_0.01'
     >>> [optimizer.slug for optimizer in parse("sgd", "convnet")]
     ['sgd_1', 'sgd_0.1', 'sgd_0.01']
     >>> parse("adam:0.003", "autoencoder")[0].slug
@@ -105,10 +140,14 @@ def parse(text: str, task: str) -> list[Optimizer]:
     """
     name, _, rate = text.partition(":")
     rates = paper.RATES[task]
+    known = name.removesuffix("_keras") in (*_OLD, "sgd")
+    if not known and _OWN.fullmatch(text):
+        return [_own(text)]
     if name == "sgd_keras" or (not rate and name.removesuffix("_keras") not in rates):
         raise ValueError(
             "Optimizers are adam, rmsprop, sgd, adam_keras and rmsprop_keras, alone or with a "
-            "rate (adam:0.003), and with a rate whatever nta.optimizers.get knows. "
+            "rate (adam:0.003), and MODULE:CLASS?OPTION=VALUE&... for any class of Keras "
+            "optimizers (my_module:Mine?learning_rate=0.1). "
             f"Received: {text!r}"
         )
     if not rate:
@@ -120,6 +159,40 @@ def parse(text: str, task: str) -> list[Optimizer]:
     if not (value > 0 and math.isfinite(value)):
         raise ValueError(f"The learning rate must be a positive number. Received: {text!r}")
     return [Optimizer.of(name, value)]
+
+
+def _own(text: str) -> Optimizer:
+    """An optimizer that is imported: made once, so that what is wrong is said before training."""
+    import nta_tf as nta
+
+    kind, _, words = text.partition("?")
+    options = _options(words)
+    made = nta.optimizers.get(kind, **options)
+    default = float(f"{float(made.learning_rate):.7g}")  # Keras holds it in float32
+    rate = float(options.pop("learning_rate", default))
+    kept = "&".join(f"{name}={_text(options[name])}" for name in sorted(options))
+    return Optimizer(f"{kind}?{kept}" if kept else kind, rate, ANY)
+
+
+def _options(words: str) -> dict[str, Any]:
+    """The options of OPTION=VALUE&...: numbers, true, false and null as JSON has them, or text."""
+    options = {}
+    for word in filter(None, words.split("&")):
+        name, separator, value = word.partition("=")
+        if not separator or not name.isidentifier():
+            raise ValueError(
+                "Options of an optimizer are OPTION=VALUE&OPTION=VALUE. "
+                f"Received: {word!r} in {words!r}"
+            )
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def in_order(optimizers: Iterable[Optimizer]) -> list[Optimizer]:

@@ -1,10 +1,13 @@
 """The optimizers against those of TensorFlow 1, step for step."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import nta_tf as nta
 from nta_tf import optimizers
 from reproduce import paper
 
@@ -236,3 +239,98 @@ def test_the_paper_has_one_rate_for_adaptive_methods_and_three_for_sgd():
     for task in paper.TASKS:
         settings = paper.RATES[task]
         assert [len(settings[name]) for name in ("adam", "rmsprop", "sgd")] == [1, 1, 3]
+
+
+@pytest.mark.parametrize("kind", [optimizers.RMSProp, optimizers.Adam])
+def test_a_saved_compiled_model_trains_on_as_if_it_had_not_been_saved(kind, tmp_path):
+    x, y = np.eye(4, dtype=np.float32), np.ones((4, 2), np.float32)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.compile(kind(0.05, epsilon=1e-3), "mse")
+    settings = {"epochs": 3, "batch_size": 2, "shuffle": False, "verbose": 0}
+    model.fit(x, y, **settings)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert type(loaded.optimizer) is kind and loaded.optimizer.epsilon == 1e-3
+    for one in (model, loaded):
+        one.fit(x, y, **settings)
+    for ours, theirs in zip(model.get_weights(), loaded.get_weights()):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_class_is_imported_with_its_options():
+    lion = optimizers.get("keras.optimizers:Lion", 0.01, beta_1=0.95)
+    assert isinstance(lion, keras.optimizers.Lion) and lion.beta_1 == 0.95
+    assert optimizers.get("rmsprop", momentum=0.5).momentum == 0.5
+    for name, message in {
+        "keras.optimizers:Nothing": "cannot be imported.*Nothing",
+        "nowhere:Mine": "cannot be imported.*nowhere",
+        "keras.layers:Dense": "must be a sub-class",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            optimizers.get(name)
+    with pytest.raises(ValueError, match="cannot be made with.*colour"):
+        optimizers.get("keras.optimizers:Lion", colour="red")
+
+
+class _Forgetful(keras.optimizers.SGD):
+    def __init__(self, learning_rate=0.1, scale=1.0, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.scale = scale
+
+
+class _Changing(_Forgetful):
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale + 1}
+
+
+class _Unwritable(_Forgetful):
+    def get_config(self):
+        return {**super().get_config(), "scale": np.zeros(3)}
+
+
+def _model():
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+
+def _every_keras_optimizer():
+    kinds = [kind for kind in vars(keras.optimizers).values() if isinstance(kind, type)]
+    for kind in kinds:
+        if issubclass(kind, keras.optimizers.Optimizer) and kind is not keras.optimizers.Optimizer:
+            with contextlib.suppress(TypeError):  # what wraps others wants these
+                yield kind()
+
+
+def test_every_optimizer_of_keras_can_be_repeated():
+    checked = list(_every_keras_optimizer())
+    assert len(checked) > 8
+    checked.append(keras.optimizers.LossScaleOptimizer(optimizers.Adam()))
+    checked.append(optimizers.RMSProp(keras.optimizers.schedules.CosineDecay(0.1, 10)))
+    for optimizer in checked:
+        variables = _model().trainable_variables
+        optimizers.check(optimizer, variables)
+        optimizer.build(variables)
+        optimizers.check(optimizer, variables)
+
+
+@pytest.mark.parametrize(
+    "optimizer, message",
+    [
+        (_Forgetful(), r"_Forgetful leaves out \['scale'\]"),
+        (_Changing(), r"differs in \['scale'\].*\[2.0\] before, \[3.0\]"),
+        (_Unwritable(), "cannot be made again.*ndarray"),
+        (keras.optimizers.SGD, r"Call the class: SGD\(learning_rate"),
+        (3, "must be a keras.optimizers.Optimizer"),
+    ],
+)
+def test_an_optimizer_that_cannot_be_repeated_is_refused(optimizer, message):
+    x = np.ones((4, 2), np.float32)
+    with pytest.raises(ValueError, match=message):
+        nta.train(_model(), x, x[:, :1], optimizer=optimizer, epochs=1, batch_size=2)
+
+
+def test_an_optimizer_of_another_model_is_refused():
+    x, used = np.ones((4, 2), np.float32), keras.optimizers.Adam()
+    settings = {"optimizer": used, "epochs": 1, "batch_size": 2}
+    nta.train(_model(), x, x[:, :1], **settings)
+    with pytest.raises(ValueError, match="belongs to another model"):
+        nta.train(_model(), x, x[:, :1], **settings)

@@ -12,7 +12,6 @@ from reproduce.results import load, select
 from reproduce.results.runs import activation_records
 from reproduce.results.select import Reading
 
-_NAMES = {"adam": "Adam", "rmsprop": "RMSProp", "sgd": "SGD"}
 # Records are of the model's own precision in any case.
 _PRECISIONS = {"mixed_bfloat16": "bfloat16 training steps, float32 records"}
 # Where the mean square of RMSProp starts decides how large its first steps are.
@@ -48,11 +47,11 @@ def label(optimizer: Optimizer, task: str) -> str:
     >>> label(Optimizer("rmsprop", 0.001, "keras_3"), "autoencoder")
     'RMSProp (Keras 3)'
     """
-    text = _NAMES.get(optimizer.name, optimizer.name)
+    text = optimizer.title
     rates = paper.RATES.get(task, {}).get(optimizer.name, ())
     if optimizer.is_sgd or optimizer.rate not in rates:
         text += f" lr={optimizer.rate}"
-    old = optimizer.name in _NAMES and optimizer.variant == KERAS_3
+    old = optimizer.has_title and optimizer.variant == KERAS_3
     return text + (" (Keras 3)" if old else "")
 
 

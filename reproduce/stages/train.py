@@ -64,7 +64,7 @@ def train(
                 of_task.model(protocol, x, seed),
                 x,
                 y,
-                optimizer=nta.optimizers.get(optimizer.keras_name, optimizer.rate),
+                optimizer=optimizer.keras_optimizer(),
                 loss=of_task.loss,
                 epochs=chosen.epochs if epochs is None else epochs,
                 batch_size=of_task.batch_size,

@@ -151,6 +151,58 @@ def test_damage_is_told_file_by_file_and_never_drawn(runs, tmp_path, capsys):
     assert "regret.csv is damaged" in capsys.readouterr().err
 
 
+_SIGN = """
+import keras
+
+class Sign(keras.optimizers.SGD):
+    def __init__(self, learning_rate=0.001, scale=1.0, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.scale = scale
+
+    def update_step(self, gradient, variable, learning_rate):
+        step = self.scale * keras.ops.sign(gradient)
+        super().update_step(step, variable, learning_rate)
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
+"""
+
+
+def test_an_optimizer_of_ones_own_goes_all_the_way(tmp_path, monkeypatch):
+    (tmp_path / "descending.py").write_text(_SIGN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    own = "descending:Sign?scale=0.5&learning_rate=0.002"
+    arguments = "--epochs 2 --layers dense_3 --protocols figures --optimizers sgd:0.1".split()
+    assert main(["train", *arguments, own, "--out", "runs"]) == 0
+    slugs = sorted(path.name for path in pathlib.Path("runs").iterdir())
+    assert slugs == ["descending.Sign_scale=0.5_0.002_seed0", "sgd_0.1_seed0"]
+    config = json.loads(pathlib.Path("runs", slugs[0], "config.json").read_text())
+    assert config["metadata"]["optimizer"]["name"] == "descending:Sign?scale=0.5"
+    assert config["optimizer"]["config"]["scale"] == 0.5
+    assert config["optimizer"]["config"]["learning_rate"] == pytest.approx(0.002)
+    assert main(["solve", "runs", "--domains", "free"]) == 0
+    figure = _text_of_figure("4", pathlib.Path("runs"))
+    assert "Sign (scale=0.5) lr=0.002" in figure
+
+
+def _text_of_figure(number, runs):
+    """All words of the variants of a figure."""
+    from matplotlib.text import Text
+
+    from reproduce.figures import options, registry
+    from reproduce.results.runs import find_runs
+    from reproduce.results.tables import Tables
+
+    sheets = [
+        sheet
+        for _, sheet in registry.FIGURES[number].variants(
+            Tables(find_runs(runs)), options.Options()
+        )
+    ]
+    return " ".join(text.get_text() for s in sheets for text in s.figure.findobj(Text))
+
+
 def test_own_runs_are_drawn_beside_themselves(runs, tmp_path, monkeypatch, capsys):
     root = shutil.copytree(runs, tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
@@ -165,6 +217,10 @@ def test_own_runs_are_drawn_beside_themselves(runs, tmp_path, monkeypatch, capsy
     [
         ("train --optimizers newton", "Optimizers are adam.*'newton'"),
         ("train --optimizers adam:fast", "positive number.*'adam:fast'"),
+        ("train --optimizers nowhere:Mine", "'nowhere:Mine' cannot be imported.*directory"),
+        ("train --optimizers keras.optimizers:Lion?colour=red", "Lion' cannot be made.*colour"),
+        ("train --optimizers keras.optimizers:Lion?beta_1", "OPTION=VALUE.*'beta_1'"),
+        ("train --optimizers keras.layers:Dense", "sub-class of keras.optimizers.Optimizer"),
         ("train --set use_bias=maybe", "True or False.*'maybe'"),
         ("solve {runs} --records nope", "Taylor records.*nope"),
         ("train --protocols mine", "Protocols of this scale are.*mine"),
