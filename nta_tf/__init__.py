@@ -21,11 +21,12 @@ from nta_tf import (
     trace,
     variables,
 )
+from nta_tf.bound import regret_bound
 from nta_tf.from_arrays import regret_from_arrays, run_from_arrays
 from nta_tf.growth import GrowthExponent, growth_equivalence, growth_exponent
 from nta_tf.linearization import Linearization, linearize, taylor_loss
 from nta_tf.protocol import Protocol
-from nta_tf.recorders import ActivationRounds, Recorder, TaylorRounds, WeightRounds
+from nta_tf.recorders import ActivationRounds, GradientNorms, Recorder, TaylorRounds, WeightRounds
 from nta_tf.regret import regret
 from nta_tf.replaying import replay, replay_cost
 from nta_tf.trace import Run, RunDirectoryError
@@ -33,6 +34,7 @@ from nta_tf.training import train
 
 __all__ = [
     "ActivationRounds",
+    "GradientNorms",
     "GrowthExponent",
     "Linearization",
     "Protocol",
@@ -54,6 +56,7 @@ __all__ = [
     "precision",
     "recorders",
     "regret",
+    "regret_bound",
     "regret_from_arrays",
     "replay",
     "replay_cost",

@@ -93,7 +93,7 @@ def regret(
     run, scope = as_run(run_or_directory), scopes.parse(scope)
     reader = taylor_reader(run, record)
     radii = list(radius) if isinstance(radius, (list, tuple)) else [radius]
-    epochs = _evenly(reader.epochs, checkpoints or reader.checkpoints or len(reader.epochs))
+    epochs = reader.checkpoint_epochs(checkpoints)
     ticks = iter((progress or iter)([(name, epoch) for name in scope.names for epoch in epochs]))
     rounds = np.cumsum(reader.rounds)[epochs]
     losses = np.stack(reader.cumulative_losses(epochs), axis=1)
@@ -118,9 +118,3 @@ def _regret(count, epoch, incurred, optimum):
     difference = incurred - optimum.loss
     over_root = difference / math.sqrt(count)
     return count, epoch + 1, incurred, optimum.loss, difference, over_root, optimum.gap
-
-
-def _evenly(epochs, count):
-    """`count` of the epochs, evenly spaced, with the last one."""
-    ends = np.arange(1, count + 1) * len(epochs) // count - 1
-    return [int(epoch) for epoch in epochs[np.unique(ends[ends >= 0])]]

@@ -64,6 +64,19 @@ class TaylorReader(abc.ABC):
             minibatches, as training incurred it.
         """
 
+    def checkpoint_epochs(self, count: int | None = None) -> list[int]:
+        """At the end of which epochs optima are found.
+
+        Args:
+            count: How many epochs, evenly spaced with the last one. Defaults to `checkpoints`.
+
+        Returns:
+            Their indices.
+        """
+        count = count or self.checkpoints or len(self.epochs)
+        ends = np.arange(1, count + 1) * len(self.epochs) // count - 1
+        return [int(epoch) for epoch in self.epochs[np.unique(ends[ends >= 0])]]
+
     @abc.abstractmethod
     def problems(self, scope: Scope) -> Iterator[RecordedProblem]:
         """Yields the problem of each name of a scope.
@@ -180,3 +193,7 @@ class RecordedProblem(abc.ABC):
     @abc.abstractmethod
     def distance(self, weights: Any) -> float:
         """How far weights V lie from the centre."""
+
+    @abc.abstractmethod
+    def kernels(self, weights: Any) -> dict[str, np.ndarray]:
+        """Weights V of a layer or of the network as kernels, by the names of the layers."""

@@ -38,7 +38,7 @@ class Record:
 
     @property
     def kind(self) -> str:
-        """What it holds: `"taylor_rounds"`, `"weight_rounds"`, `"activation_rounds"`."""
+        """What it holds, such as `"taylor_rounds"`, `"weight_rounds"`, `"gradient_norms"`."""
         return self.config["kind"]
 
     @property

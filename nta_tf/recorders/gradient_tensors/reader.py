@@ -265,6 +265,12 @@ class GradientTensorProblem(RecordedProblem):
         parts = displacement if isinstance(displacement, list) else [displacement]
         return math.sqrt(sum(float(np.sum(np.square(part))) for part in parts))
 
+    def kernels(self, weights: Any) -> dict[str, np.ndarray]:
+        """Weights V of a layer, or of the network, as kernels."""
+        if self.name == NETWORK:
+            return dict(zip(self.reader.layers, weights))
+        return {self.name: weights}
+
     def _negligible(self, incurred):
         return _NEGLIGIBLE * incurred if self.problem.loss == "cross_entropy" else 0.0
 

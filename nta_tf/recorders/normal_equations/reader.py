@@ -65,6 +65,7 @@ class QuadraticProblem(RecordedProblem):
         self._record, self.epochs, self._rounds = reader.record, reader.epochs, reader.rounds
         self._layer, self._neuron = layer, neuron
         self._form = forms.make(self._record.config["forms"][layer])
+        self._shape = reader.kernel_shape(layer)
         self._precision = PRECISION[self._record.config["dtype"]]
         trajectory = self._trajectory()
         self.centre = trajectory.mean(axis=0)
@@ -126,6 +127,10 @@ class QuadraticProblem(RecordedProblem):
     def distance(self, weights: np.ndarray) -> float:
         """How far weights lie from the centre."""
         return float(np.linalg.norm(weights - self.centre))
+
+    def kernels(self, weights: np.ndarray) -> dict[str, np.ndarray]:
+        """Weights V of the layer as its kernel."""
+        return {self._layer: weights.T if self._form.decoupled else weights.reshape(self._shape)}
 
     def _trajectory(self):
         """Weights at the first recorded round, then at the last one of each epoch."""
