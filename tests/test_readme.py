@@ -45,14 +45,20 @@ def test_regret_of_the_tour(tmp_path, monkeypatch):
     assert len(nta.regret("runs/convnet", "conv2d_2:7")) == 2
 
 
-def test_exploration_of_the_tour(tmp_path, monkeypatch):
+def test_bound_of_the_tour(tmp_path, monkeypatch):
     names = _run_block(_TOUR, 1, tmp_path, monkeypatch)
+    table = names["nta"].regret_bound(names["run"], "dense_3")
+    assert len(table) == 3 and (table["regret"] < table["bound"]).all()
+
+
+def test_exploration_of_the_tour(tmp_path, monkeypatch):
+    names = _run_block(_TOUR, 2, tmp_path, monkeypatch)
     measures = names["nta"].exploration
     assert len(measures.switches(names["run"])) == len(names["digits"])
     assert len(measures.units("runs/explorer")) == len(measures.log_volume(names["run"])) == 180
 
 
-@pytest.mark.parametrize("page, blocks", [(_README, 3), (_TOUR, 2)])
+@pytest.mark.parametrize("page, blocks", [(_README, 3), (_TOUR, 3)])
 def test_pages_have_no_other_python(page, blocks):
     assert (_REPOSITORY / page).read_text().count("```python") == blocks
 

@@ -50,6 +50,8 @@ class GradientNorms(ScheduledRecorder):
     (2, 4)
     """
 
+    kind = KIND
+
     def __init__(
         self, layers: str | Sequence[str] | None = None, name: str = "gradient_norms"
     ) -> None:
