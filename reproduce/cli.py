@@ -215,7 +215,13 @@ def _tables_option(stage: argparse.ArgumentParser) -> None:
 
 def _add_figures(stages: argparse._SubParsersAction) -> None:
     stage = stages.add_parser("figures", help="draw figures from solved runs")
-    stage.add_argument("numbers", nargs="*", help="numbers of figures; default: all")
+    stage.add_argument(
+        "numbers",
+        nargs="*",
+        metavar="NUMBER|RUN",
+        help="numbers of the paper's figures; default: all. Or directories of any runs, of "
+        "nta.train too, which are drawn over each other",
+    )
     stage.add_argument("--layer", help="which layer Figure 4 shows; default: the paper's")
     stage.add_argument(
         "--sgd",

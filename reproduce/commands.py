@@ -98,7 +98,7 @@ def solve(options: argparse.Namespace) -> None:
         _written(written, start)
         if options.save:
             print(f"saved as {save(directory, options.save, written)}")
-    _next("figures --runs", options.runs)
+    _next(_figures_stage(find_run_directories(options.runs)), options.runs)
 
 
 def explore(options: argparse.Namespace) -> None:
@@ -118,7 +118,7 @@ def explore(options: argparse.Namespace) -> None:
         _written(written, start, empty)
         if options.save:
             print(f"saved as {save(directory, options.save, written)}")
-    _next("figures 5 --runs", options.runs)
+    _next(_figures_stage(recorded, "figures 5 --runs"), options.runs)
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -156,8 +156,28 @@ def lines(options: argparse.Namespace) -> None:
 
 
 def figures(options: argparse.Namespace) -> None:
-    """`figures`: the files written."""
-    _list(_draw(options))
+    """`figures`: the files written, of the paper's figures or of any runs."""
+    from reproduce.figures import registry
+
+    given = [word for word in options.numbers if word.upper() not in registry.FIGURES]
+    runs = [word for word in given if Path(word).is_dir()]
+    if not runs:
+        _list(_draw(options))
+        return
+    other = [name for name in ("sgd", "ball", "variant", "comparator") if _asked(options, name)]
+    if len(runs) < len(options.numbers) or other:
+        raise ResultsError(
+            "Runs of one's own are drawn by `figures RUN ...` with --layer, --records and --out; "
+            "the paper's figures of runs by `figures NUMBER ... --runs RUNS`. Received: "
+            f"{' '.join([*options.numbers, *(f'--{name}' for name in other)])}"
+        )
+    quiet.import_tensorflow(options.verbose)
+    from reproduce.stages.overview import draw
+
+    record = options.records[0] if options.records else None
+    _list(
+        [draw(runs, options.out, options.layer, record, lambda run: _bar(f"solve {run}", "scope"))]
+    )
 
 
 def compare(options: argparse.Namespace) -> None:
@@ -250,9 +270,13 @@ def _draw(options: argparse.Namespace, variants: bool = True) -> list[Path]:
     from reproduce.figures import registry
 
     asked = ("records", "layer", "sgd", "ball", "variant", "comparator")
-    chosen = {name: getattr(options, name) for name in asked if getattr(options, name) is not None}
+    chosen = {name: getattr(options, name) for name in asked if _asked(options, name)}
     numbers = options.numbers or registry.ALL
     return registry.draw(numbers, options.runs, _out(options), variants, **chosen)
+
+
+def _asked(options: argparse.Namespace, name: str) -> bool:
+    return getattr(options, name) is not None
 
 
 def _judge(options: argparse.Namespace) -> tuple[pd.DataFrame, list[Path]]:
@@ -279,6 +303,14 @@ def _out(options: argparse.Namespace) -> Path:
 
 def _tables_stage(recorded: list[str] | None) -> str:
     return "explore" if recorded == ["activations"] else "solve"
+
+
+def _figures_stage(directories: list[Path], of_paper: str = "figures --runs") -> str:
+    """How the runs are drawn: as the paper's, if all of them are of its tasks."""
+    import nta_tf as nta
+
+    ours = all("task" in nta.Run.open(one).config["metadata"] for one in directories)
+    return of_paper if ours else "figures"
 
 
 def _bar(text: str, unit: str) -> Callable[[list], Iterable]:

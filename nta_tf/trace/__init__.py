@@ -26,6 +26,7 @@ from nta_tf.trace.integrity import Damage
 from nta_tf.trace.opening import as_run, verify
 from nta_tf.trace.record import Record
 from nta_tf.trace.run import Run
+from nta_tf.trace.saved import SavedRun, saved_table
 from nta_tf.trace.tables import read_table
 
 __all__ = [
@@ -35,7 +36,9 @@ __all__ = [
     "Record",
     "Run",
     "RunDirectoryError",
+    "SavedRun",
     "as_run",
     "read_table",
+    "saved_table",
     "verify",
 ]

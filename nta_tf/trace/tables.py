@@ -64,6 +64,11 @@ def read_table(path: str | os.PathLike[str], **options: Any) -> pd.DataFrame:
 REMEDY = "Remove it and compute it again from the trace."
 
 
+def has_checksum(path: pathlib.Path) -> bool:
+    """Whether a table has a checksum beside it; saved copies have none."""
+    return _beside(path).is_file()
+
+
 def damage(path: pathlib.Path) -> str | None:
     """What is wrong with a table, or None."""
     try:

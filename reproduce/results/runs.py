@@ -154,6 +154,11 @@ def _read_run(root: Path, directory: Path) -> dict:
         config = json.loads(path.read_text())
         version = config["schema_version"]
         if version == SCHEMA_VERSION:
+            if "task" not in config["metadata"]:
+                raise ResultsError(
+                    f"'{directory}' is a run of nta.train, of a model that is none of the paper's. "
+                    f"Draw it with `python -m reproduce figures {directory}`."
+                )
             config |= config["metadata"]  # what `python -m reproduce train` says of a run
             config["records"] = config["records"] | _added_records(directory)
             options = config["optimizer"]

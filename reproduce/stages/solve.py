@@ -142,8 +142,10 @@ def _scopes(run: nta.Run, record: str, neurons: int | None) -> list:
     if config["form"] == "normal_equations":
         return layers
     if neurons is None:
-        metadata = run.config["metadata"]
-        neurons = tasks.TASKS[metadata["task"]].scales[metadata["scale"]].neurons
+        metadata = run.config["metadata"]  # of a run of nta.train it may be anything
+        task = tasks.TASKS.get(metadata.get("task"))
+        scale = None if task is None else task.scales.get(metadata.get("scale"))
+        neurons = 0 if scale is None else scale.neurons
     sampled, reader = [], nta.recorders.taylor_reader(run, record)
     for layer in layers:
         units = reader.kernel_shape(layer)[-1]
