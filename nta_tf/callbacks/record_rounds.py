@@ -70,7 +70,7 @@ class RecordRounds(keras.callbacks.Callback):
         x: Any,
         y: Any,
         recorders: Iterable[Recorder],
-        loss: str,
+        loss: str | None,
         directory: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
@@ -87,10 +87,7 @@ class RecordRounds(keras.callbacks.Callback):
                 "The number of steps an epoch is not known before the training; give "
                 "`fit` steps_per_epoch."
             )
-        inputs, targets = session.checked_data(
-            self.model, self._x, self._y, self._loss, epochs, len(self._x)
-        )
-        _check_compiled_loss(self.model, inputs, targets, self._loss)
+        inputs, targets = self._minibatch(epochs)
         training = Training(self.model, self._loss, epochs, steps, len(inputs))
         arrays = session.start_recorders(training, self._recorders)
         config = session.run_config(
@@ -147,22 +144,33 @@ class RecordRounds(keras.callbacks.Callback):
             self._commit(self.run.epochs, "finished", final=True)
         self._unlock()
 
+    def _minibatch(self, epochs):
+        """Inputs and targets of every round, checked."""
+        inputs, targets = session.checked_data(
+            self.model, self._x, self._y, self._loss, epochs, len(self._x)
+        )
+        _check_compiled_loss(self.model, inputs, targets, self._loss)
+        return inputs, targets
+
     def _record(self, step):
         """Gives the recorders that ask for it the round of this step."""
         weights = {v.path: v.value[tf.newaxis] for v in moving_variables(self.model)}
         for name, value in self._evaluate().items():
             self._measured[name][step] = value.numpy()
         loss = self._measured["losses"][[step]]
-        self._diverged = not np.isfinite(loss).all()
-        if self._diverged:
-            return
+        if self._loss is not None:
+            self._diverged = not np.isfinite(loss).all()
+            if self._diverged:
+                return
         batch = [tensor[tf.newaxis] for tensor in (self._inputs, self._targets)]
         for name, recorder in self._recorders.items():
             if step in self._wanted[name]:
                 recorder.record(Rounds(np.array([step]), weights, *batch, loss))
 
     def _evaluate_minibatch(self):
-        """Loss (and accuracy) of the minibatch at the weights of the moment."""
+        """Loss (and accuracy) of the minibatch at the weights of the moment, if it has one."""
+        if self._loss is None:
+            return {}
         outputs = self.model(self._inputs, training=False)
         outputs = tf.reshape(outputs, (tf.shape(self._inputs)[0], -1))
         values = {"losses": tf.reduce_mean(losses.get(self._loss)(outputs, self._targets))}
