@@ -8,8 +8,9 @@ from reproduce import commands, paths
 from reproduce.results.runs import ResultsError
 
 _PROTOCOLS_HELP = (
-    "what is recorded: 'activations' (for exploration) and the scale's protocols of Taylor "
-    "rounds, such as 'figures' or 'definition'; default: all"
+    "what is recorded: 'activations' (for exploration), the scale's protocols of Taylor rounds, "
+    "such as 'figures' or 'definition', and 'gradient_norms' (for `bound`, with 'definition'); "
+    "default: all but the last"
 )
 _DATA_DIR_HELP = "where TFDS keeps its datasets, instead of TFDS_DATA_DIR"
 _COMPARATORS = ["static", "each_round", "each_epoch"]
@@ -60,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(stages)
     _add_record(stages)
     _add_solve(stages)
+    _add_bound(stages)
     _add_explore(stages)
     _add_verify(stages)
     _add_illustrations(stages)
@@ -164,6 +166,33 @@ def _add_solve(stages: argparse._SubParsersAction) -> None:
         "round or epoch (dynamic regret); default: static",
     )
     stage.set_defaults(stage=commands.solve)
+
+
+def _add_bound(stages: argparse._SubParsersAction) -> None:
+    stage = stages.add_parser(
+        "bound",
+        help="put regret beside the bound of the run's own gradients (runs with `--protocols "
+        "definition gradient_norms`)",
+    )
+    _table_options(stage)
+    stage.add_argument(
+        "--scopes",
+        nargs="+",
+        help="layers, or 'network' where rounds were kept as gradient tensors; default: all",
+    )
+    stage.add_argument(
+        "--checkpoints",
+        type=_positive,
+        help="at the end of how many epochs; default: all, or 20 where there is no closed form",
+    )
+    stage.add_argument(
+        "--domains",
+        nargs="+",
+        default=["ball"],
+        choices=["ball", "free"],
+        help="over which V: the ball of Theorem 2, or all; default: ball",
+    )
+    stage.set_defaults(stage=commands.bound)
 
 
 def _add_explore(stages: argparse._SubParsersAction) -> None:

@@ -101,6 +101,35 @@ def solve(options: argparse.Namespace) -> None:
     _next(_figures_stage(find_run_directories(options.runs)), options.runs)
 
 
+def bound(options: argparse.Namespace) -> None:
+    """`bound`: one line a run with its smallest slack, and which runs had no gradient norms."""
+    quiet.import_tensorflow(options.verbose)
+    from reproduce.stages.bound import bound as bound_run
+    from reproduce.stages.bound import find_recorded
+    from reproduce.stages.outputs import save
+
+    recorded, others = find_recorded(options.runs)
+    for directory in others:
+        print(f"{directory}: no record of gradient norms, left out")
+    for directory in recorded:
+        start = time.perf_counter()
+        written = bound_run(
+            directory,
+            _bar(f"bound {directory.name}", "scope"),
+            scopes=options.scopes,
+            checkpoints=options.checkpoints,
+            domains=options.domains,
+        )
+        table = pd.read_csv(written[-1])
+        slack = table["slack"].min()
+        above = int((table["slack"] < -table["rounding"]).sum())
+        told = f", smallest slack {slack:.3g}, {above} above the bound" if slack == slack else ""
+        _written(written, start, told)
+        if options.save:
+            print(f"saved as {save(directory, options.save, written)}")
+    _next(_figures_stage(recorded, "figures bound --runs"), options.runs)
+
+
 def explore(options: argparse.Namespace) -> None:
     """`explore`: one line a run, and which runs had nothing to explore."""
     quiet.import_tensorflow(options.verbose)
@@ -159,7 +188,7 @@ def figures(options: argparse.Namespace) -> None:
     """`figures`: the files written, of the paper's figures or of any runs."""
     from reproduce.figures import registry
 
-    given = [word for word in options.numbers if word.upper() not in registry.FIGURES]
+    given = [word for word in options.numbers if registry.registered(word) is None]
     runs = [word for word in given if Path(word).is_dir()]
     if not runs:
         _list(_draw(options))
@@ -302,6 +331,8 @@ def _out(options: argparse.Namespace) -> Path:
 
 
 def _tables_stage(recorded: list[str] | None) -> str:
+    if recorded and "gradient_norms" in recorded:
+        return "bound"
     return "explore" if recorded == ["activations"] else "solve"
 
 

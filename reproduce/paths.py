@@ -13,6 +13,7 @@ CHECKSUM = ".checksum"  # of the file that holds a table's checksum, behind the 
 LOSSES = "results/losses.csv"
 REGRET = "results/regret.csv"
 EXPONENTS = "results/exponents.csv"
+BOUND = "results/bound.csv"
 MINIMUM_HAMMING = "results/minimum_hamming.csv"
 SWITCHES = "results/switches.csv"
 LOG_VOLUME = "results/log_volume.csv"

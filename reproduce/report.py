@@ -38,7 +38,6 @@ figcaption, .small { font-size: 0.85rem; } code { font-size: 0.85em; overflow-wr
 """
 _CLASSES = {Verdict.REPRODUCED: "reproduced", Verdict.NOT_REPRODUCED: "not"}
 _SHOWN_READINGS = 12
-_BOUND = "results/bound.csv"
 
 
 def write(
@@ -154,25 +153,28 @@ def _readings(table: pd.DataFrame | None) -> str:
 
 
 def _bound(found: pd.DataFrame) -> str:
-    tables = []
-    for _, run in found.iterrows():
-        path = Path(run["run"], _BOUND)
-        if path.is_file():
-            table = pd.read_csv(path)
-            last = table.sort_values("round").groupby("scope").tail(1)
-            tables.append(last.assign(run=Path(run["run"]).name, task=run["task"]))
-    if not tables:
+    table = load.read_bound(found)
+    if table.empty:
         return ""
-    bound = pd.concat(tables)
-    broken = int((bound["regret"] > bound["bound"]).sum())
+    own = table[table["bound"].notna()]
+    holds = int((own["holds"] & own["agrees"]).sum())
     words = (
         "<p>For gradient descent with a constant rate, every step a round and one G an example, "
         "regret against any V is at most (||W<sup>1</sup> - V||² - ||W<sup>N+1</sup> - V||²) / 2η "
-        f"+ (η/2) Σ||g<sup>n</sup>||². It holds in {len(bound) - broken} of {len(bound)} scopes at "
-        "the last round.</p>"
+        "+ (η/2) Σ||g<sup>n</sup>||². It holds at "
+        f"{holds:,} of {len(own):,} checkpoints, to within rounding. The linearized regret, "
+        "Σ&lt;g<sup>n</sup>, W<sup>n</sup> - V&gt;, bounds the regret of every optimizer. At the "
+        "last round:</p>"
     )
-    columns = ["task", "run", "scope", "round", "regret", "bound"]
-    return _section("The bound beside regret", words + _table(bound[columns]))
+    curves = table.sort_values("round").groupby(["run", "record", "scope", "radius"], sort=False)
+    last = curves.tail(1).sort_index()
+    last = last.assign(run=[Path(run).name for run in last["run"]])
+    last["bound"] = last["bound"].astype(object).where(last["bound"].notna(), "-")
+    columns = ["task", "run", "scope", "round", "regret", "bound", "linearized_regret"]
+    shown = last[[*columns, "g_d_root_n"]].rename(
+        columns={"linearized_regret": "linearized regret", "g_d_root_n": "G D sqrt(N)"}
+    )
+    return _section("The bound beside regret", words + _table(shown))
 
 
 def _figures(drawings: Path, root: str | Path) -> str:

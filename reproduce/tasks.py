@@ -14,6 +14,8 @@ from reproduce.optimizers import Optimizer
 
 # Name of the record of activation configurations, chosen among the protocols by this name.
 ACTIVATIONS = "activations"
+# And that of gradient norms, which is recorded only where it is asked for.
+GRADIENT_NORMS = "gradient_norms"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,7 +188,8 @@ def recorded(scale: Scale, names: Sequence[str] | None = None) -> list[str]:
 
     Args:
         scale: A `Scale`.
-        names: Names of the scale's protocols, or `ACTIVATIONS`. Defaults to all of them.
+        names: Names of the scale's protocols, `ACTIVATIONS`, or `GRADIENT_NORMS` where some
+            protocol takes every step. Defaults to all of them but the last.
 
     Returns:
         A list of them, in the scale's order.
@@ -194,11 +197,12 @@ def recorded(scale: Scale, names: Sequence[str] | None = None) -> list[str]:
     Raises:
         ValueError: For an unknown name.
     """
-    known = [*(protocol.name for protocol in scale.protocols), ACTIVATIONS]
+    default = [*(protocol.name for protocol in scale.protocols), ACTIVATIONS]
+    known = [*default, GRADIENT_NORMS] if _has_bound(scale) else default
     unknown = [name for name in names or () if name not in known]
     if unknown:
         raise ValueError(f"Protocols of this scale are {known}. Received: {unknown}")
-    return [name for name in known if names is None or name in names]
+    return default if names is None else [name for name in known if name in names]
 
 
 def recorders(
@@ -207,13 +211,14 @@ def recorders(
     names: Sequence[str] | None = None,
     layers: Sequence[str] | None = None,
 ) -> list[nta.Recorder]:
-    """The recorders of a scale's runs: Taylor rounds by its protocols, and activations.
+    """The recorders of a scale's runs: Taylor rounds by its protocols, activations, gradients.
 
     Args:
         scale: A `Scale`.
         x: Inputs; some or all of them are the data points of activation configurations.
         names: As for `recorded`.
-        layers: Names of the layers whose Taylor rounds are recorded, instead of the scale's.
+        layers: Names of the layers whose Taylor rounds and gradient norms are recorded, instead
+            of the scale's.
 
     Returns:
         A list of recorders.
@@ -231,7 +236,19 @@ def recorders(
         chosen.append(
             nta.ActivationRounds(x, points=scale.points, units=scale.units, name=ACTIVATIONS)
         )
+    if GRADIENT_NORMS in names:
+        chosen.append(nta.GradientNorms(layers or scale.layers, name=GRADIENT_NORMS))
     return chosen
+
+
+def _has_bound(scale: Scale) -> bool:
+    """Whether regret of some protocol has a bound: every step counts, with all its examples."""
+    return scale.weights is None and any(
+        protocol.reduction == "per_example"
+        and protocol.schedule == "every step"
+        and protocol.examples is None
+        for protocol in scale.protocols
+    )
 
 
 def metadata(

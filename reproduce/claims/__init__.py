@@ -4,6 +4,7 @@ Each claim is one function, registered in the module of its family; `compare` ju
 """
 
 from reproduce.claims import (  # noqa: F401 - each registers its claims
+    bound,
     depth,
     exploration,
     growth,

@@ -51,6 +51,8 @@ class Reason(Enum):
     NO_OPTIMUM = auto()  # the optimum is zero already
     NO_THEOREM = auto()  # the theorem does not speak of such rounds
     ENDED = auto()  # the loss is zero before there is enough to measure
+    EVERYWHERE = auto()  # a bound holds at every checkpoint, or it does not hold
+    OTHER_STEPS = auto()  # the bound is not that of the steps that training took
     TOO_FEW = auto()  # neurons, epochs or checkpoints
     MISSING = auto()  # not trained, or not solved
     PARTS = auto()  # some parts are missing

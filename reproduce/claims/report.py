@@ -29,12 +29,22 @@ _REASONS = {
     Reason.NO_OPTIMUM: "the Taylor optimum is zero throughout: nothing better can be revealed",
     Reason.NO_THEOREM: "the theorem bounds regret with one V for all rounds, each of one example",
     Reason.ENDED: "training has ended: the loss is all but zero at too many checkpoints",
+    Reason.EVERYWHERE: "it must be {margin} at every checkpoint, to within rounding",
+    Reason.OTHER_STEPS: "the bound is not the linearized regret: training took other steps than "
+    "those of its recorded gradients",
     Reason.TOO_FEW: "too few neurons, epochs or checkpoints",
     Reason.MISSING: "needs {needs}",
     Reason.PARTS: "not all of it was measured",
 }
 # Reasons that a number with its interval shows by itself.
-_PLAIN = {Reason.WITHIN, Reason.OUTSIDE, Reason.ACROSS, Reason.COUNTED, Reason.MISSING}
+_PLAIN = {
+    Reason.WITHIN,
+    Reason.OUTSIDE,
+    Reason.ACROSS,
+    Reason.COUNTED,
+    Reason.EVERYWHERE,
+    Reason.MISSING,
+}
 _UNITS = {
     Unit.EXPONENT: "{:.2f}",
     Unit.SHARE: "{:.3g}%",

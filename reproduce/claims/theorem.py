@@ -1,4 +1,4 @@
-"""Claims 11 and 19: the bound of Theorem 2, and the rate at which regret falls (2.3, 2.4)."""
+"""Claim 11: the bound of Theorem 2, and the rate at which regret falls (2.3, 2.4)."""
 
 import math
 from collections.abc import Iterable

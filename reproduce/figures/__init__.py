@@ -11,6 +11,7 @@ from reproduce.figures import (  # noqa: F401
     figure_5,
     figure_6,
     figure_a4,
+    figure_bound,
 )
 from reproduce.figures.registry import ALL, draw
 

@@ -145,10 +145,21 @@ def _whole(drawing: Drawing, runs: pd.DataFrame, asked: dict) -> list[tuple[str,
     return [(f"figure_{drawing.figure}", sheet)]
 
 
+def registered(number: str | int) -> str | None:
+    """The number of a figure as it is registered.
+
+    Args:
+        number: In capitals or not.
+
+    Returns:
+        `"A4"` for `"a4"`; None if there is no such figure.
+    """
+    return next((name for name in FIGURES if name.lower() == str(number).lower()), None)
+
+
 def _known(number: str | int) -> str:
-    """The number as it is registered: `"a4"` becomes `"A4"`."""
-    name = str(number).upper()
-    if name not in FIGURES:
+    name = registered(number)
+    if name is None:
         raise ResultsError(f"There is no figure {number}; the figures are {', '.join(ALL)}.")
     return name
 

@@ -1,6 +1,5 @@
 """The map of the paper's figures."""
 
-from reproduce.figures import registry
 from reproduce.pages.markdown import table
 from reproduce.pages.registry import Results
 from reproduce.pages.registry import table as registered
@@ -21,8 +20,7 @@ _SHOWS = {
 def figures(results: Results) -> str:
     """Every figure with its file, the command that redraws it and the stages behind it."""
     rows = []
-    for number in registry.ALL:
-        shows, stages = _SHOWS[number]
+    for number, (shows, stages) in _SHOWS.items():
         path = f"figures/paper/figure_{number.lower()}.png"
         rows.append([f"[{number}]({path})", shows, f"`figures {number}`", stages])
     return table(["figure", "shows", "`python -m reproduce ...`", "from nothing"], rows)

@@ -15,6 +15,7 @@ from reproduce.results.runs import (
     ResultsError,
     activation_records,
     find_runs,
+    norm_records,
     taylor_records,
 )
 
@@ -26,6 +27,10 @@ _REGRET = (
 _EXPONENTS = (
     "record comparator scope radius exponent low high first_epoch last_epoch status".split()
 )
+_BOUND = (
+    "record scope radius round epoch regret bound slack d g g_d_root_n linearized_regret rounding "
+    "step_rounding"
+).split()
 _EXPLORATION = {
     "minimum_hamming": (paths.MINIMUM_HAMMING, "scope epoch minimum_hamming".split()),
     "switches": (paths.SWITCHES, "scope position switches".split()),
@@ -76,7 +81,7 @@ def read_regret(runs: str | Path | pd.DataFrame) -> pd.DataFrame:
         `gap`, `status`, `network_loss` (cumulative, of the rounds' whole minibatches) and
         `certified`: whether the optimum is one, to a relative gap of `LARGEST_GAP`,
         or to `NEGLIGIBLE` of the cumulative loss.
-        Of a task of which no run was solved it has no rows.
+        Of an experiment of which no run was solved it has no rows.
 
     Raises:
         ResultsError: If a run's table is missing or damaged, or `round` is
@@ -117,6 +122,28 @@ def read_exponents(runs: str | Path | pd.DataFrame) -> pd.DataFrame:
     return _read(runs, paths.EXPONENTS, _EXPONENTS, taylor_records)
 
 
+def read_bound(runs: str | Path | pd.DataFrame) -> pd.DataFrame:
+    """Regret beside the bound of the run's own gradients and weights (Theorem 2).
+
+    Args:
+        runs: Directory of runs, or the frame that `find_runs` gave.
+
+    Returns:
+        A frame with the columns of `runs.IDENTITY` and one row a (record, scope, radius,
+        checkpoint round) with the columns of `nta.regret_bound`, and `holds`: whether regret is at
+        most the bound, to within rounding, and `agrees`: whether the bound is the linearized
+        regret, to within that of the steps. Both are true where there is no bound.
+
+    Raises:
+        ResultsError: If a run's table is missing or damaged.
+    """
+    table = _read(runs, paths.BOUND, _BOUND, norm_records, "bound")
+    apart = (table["bound"] - table["linearized_regret"]).abs()
+    return table.assign(
+        holds=~(table["slack"] < -table["rounding"]), agrees=~(apart > table["step_rounding"])
+    )
+
+
 def read_exploration(runs: str | Path | pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The three measures of exploration (Figure 5).
 
@@ -149,10 +176,11 @@ def _read(
     """One table of all runs; what is made of `records` may be missing where nobody made it."""
     runs = runs if isinstance(runs, pd.DataFrame) else find_runs(runs)
     there = [Path(run, name).is_file() for run in runs["run"]]
-    tasks = set(runs["task"][there])  # of which some run has the table
+    keys = pd.Series(list(zip(runs["task"], runs["experiment"])), runs.index, dtype=object)
+    experiments = set(keys[there])  # of which some run has the table
     tables = []
-    for (_, run), exists in zip(runs.iterrows(), there):
-        needed = records is None or (run["task"] in tasks and records(run["config"]))
+    for (_, run), key, exists in zip(runs.iterrows(), keys, there):
+        needed = records is None or (key in experiments and records(run["config"]))
         if exists or needed:
             tables.append(_read_table(run, Path(run["run"], name), columns, stage))
     filled = [table for table in tables if len(table)]  # an empty one would blur the dtypes

@@ -126,6 +126,18 @@ def activation_records(config: dict) -> dict:
     return _records(config, "activation_rounds")
 
 
+def norm_records(config: dict) -> dict:
+    """The records of a run that hold gradient norms.
+
+    Args:
+        config: A run's configuration, as `find_runs` gives it.
+
+    Returns:
+        A dictionary from a record's name to its options.
+    """
+    return _records(config, "gradient_norms")
+
+
 def _records(config: dict, kind: str) -> dict:
     return {name: options for name, options in config["records"].items() if options["kind"] == kind}
 

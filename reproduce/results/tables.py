@@ -41,6 +41,11 @@ class Tables:
         return load.read_exponents(self.runs)
 
     @cached_property
+    def bound(self) -> pd.DataFrame:
+        """Frame of `load.read_bound`."""
+        return load.read_bound(self.runs)
+
+    @cached_property
     def exploration(self) -> dict[str, pd.DataFrame]:
         """Frames of `load.read_exploration`."""
         return load.read_exploration(self.runs)
@@ -83,7 +88,7 @@ class Tables:
         part = object.__new__(Tables)
         part.runs = self.runs[kept(self.runs)]
         for name, table in vars(self).items():
-            if name in ("losses", "regret", "exponents"):
+            if name in ("losses", "regret", "exponents", "bound"):
                 vars(part)[name] = table[kept(table)]
             elif name == "exploration":
                 vars(part)[name] = {key: one[kept(one)] for key, one in table.items()}

@@ -33,9 +33,10 @@ def train(
         seeds: Seeds; each sets initial weights and the order of examples.
         out: Directory in which each run gets its own.
         epochs: Number of epochs, instead of the scale's own.
-        protocols: Names of what is recorded: the scale's protocols and `"activations"`.
-            Defaults to all of them.
-        layers: Names of the layers whose Taylor rounds are recorded, instead of the scale's.
+        protocols: Names of what is recorded: the scale's protocols, `"activations"`, and
+            `"gradient_norms"`. Defaults to all of them but the last.
+        layers: Names of the layers whose Taylor rounds and gradient norms are recorded, instead
+            of the scale's.
         options: Changes of the protocol's training options, such as
             `{"output_activation": "sigmoid"}`.
         data_dir: Where TFDS keeps its datasets; see `nta.data.load`.
