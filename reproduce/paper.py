@@ -17,6 +17,9 @@ RATES: dict[str, dict[str, tuple[float, ...]]] = {
 
 # The layer of each task whose regret Figure 4 shows, and the layers of neurons of Figure 3.
 FIGURE_4_LAYER = {"convnet": "conv2d_2", "autoencoder": "dense_3"}
+# "Layer 3" may be the third layer of the network or of its decoder, which is the output layer. The
+# study says which, under which record (docs/choices.md); elsewhere it is taken by the word.
+_THIRD_OF_THE_DECODER = {("autoencoder", "figures"): "dense_6"}
 CONVOLUTIONS = ("conv2d_1", "conv2d_2", "conv2d_3")
 FIGURE_3_OPTIMIZER = "rmsprop"
 NEURONS_A_LAYER = 50
@@ -43,3 +46,21 @@ TRAINING_LOSS_AXIS = {"convnet": (0.0, 2.5), "autoencoder": (0.0, 0.12)}  # Figu
 MEASURES = ("minimum_hamming", "switches", "log_volume")
 # Figures 3 and 4 are read from this epoch on: Figure 4 begins there.
 FIRST_EPOCH = 20
+
+
+def figure_4_layer(task: str, record: str) -> str:
+    """The layer that a reading of the paper takes for the one of Figure 4.
+
+    Args:
+        task: Name of a task of the paper.
+        record: Name of the record on which the reading rests.
+
+    Returns:
+        Name of the layer.
+
+    Example:
+
+    >>> figure_4_layer("autoencoder", "definition")
+    'dense_3'
+    """
+    return _THIRD_OF_THE_DECODER.get((task, record), FIGURE_4_LAYER[task])

@@ -194,12 +194,16 @@ class Case:
         select.rows(self.regret, self.reading, self.scopes)  # raises where one has two radii
         return growths(self.regret, self.exponents)
 
+    @property
+    def figure_4_layer(self) -> str:
+        """The layer that this reading takes for the one of Figure 4."""
+        return paper.figure_4_layer(self.task, self.reading.record)
+
     @cached_property
     def last_common_round(self) -> float:
         """The last checkpoint that all runs of the three methods have in Figure 4's layer."""
-        layer = paper.FIGURE_4_LAYER[self.task]
         rows = self.regret[optimizers.is_of(self.regret, *filter(None, self.methods.values()))]
-        rows = rows[rows["scope"] == layer].dropna(subset=["regret"])
+        rows = rows[rows["scope"] == self.figure_4_layer].dropna(subset=["regret"])
         return float(rows.groupby("run")["round"].max().min())
 
     def at(self, reading: Reading, scale: str) -> "Case":

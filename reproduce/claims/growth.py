@@ -65,7 +65,7 @@ def of_methods(case: Case, scopes: Iterable[str]) -> Judgement:
 )
 def convnet_layer(case: Case) -> Judgement:
     """Claim 3 in the layer of Figure 4(a)."""
-    return of_methods(case, [paper.FIGURE_4_LAYER["convnet"]])
+    return of_methods(case, [case.figure_4_layer])
 
 
 @claim(
@@ -91,7 +91,7 @@ def convnet_other_layers(case: Case) -> Judgement:
 )
 def sgd_varies_most(case: Case) -> Judgement:
     """Claim 3, the unevenness of regret in the layer of Figure 4(a)."""
-    layer, methods = paper.FIGURE_4_LAYER["convnet"], case.methods
+    layer, methods = case.figure_4_layer, case.methods
     unfit = [judged for one in methods.values() if (judged := unusable(case, one, layer))]
     if unfit:
         return together(unfit)
@@ -115,7 +115,7 @@ def sgd_varies_most(case: Case) -> Judgement:
 )
 def autoencoder_layer(case: Case) -> Judgement:
     """Claim 4 in the layer of Figure 4(b)."""
-    return of_methods(case, [paper.FIGURE_4_LAYER["autoencoder"]])
+    return of_methods(case, [case.figure_4_layer])
 
 
 @claim(
@@ -142,7 +142,7 @@ def autoencoder_other_layers(case: Case) -> Judgement:
 )
 def digits_layer(case: Case) -> Judgement:
     """Claim 12 in the layer of Figure 4(a)."""
-    return of_methods(case, [paper.FIGURE_4_LAYER["convnet"]])
+    return of_methods(case, [case.figure_4_layer])
 
 
 @claim(
@@ -197,7 +197,7 @@ def _while_training(regret: pd.DataFrame) -> pd.DataFrame:
 
 
 def _others(case: Case) -> list[str]:
-    return [scope for scope in case.scopes if scope != paper.FIGURE_4_LAYER[case.task]]
+    return [scope for scope in case.scopes if scope != case.figure_4_layer]
 
 
 def _variations(case: Case, optimizer: Method, layer: str) -> dict[int, float]:

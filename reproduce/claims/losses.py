@@ -121,13 +121,13 @@ def tough_target(case: Case) -> Judgement:
 )
 def better_losses_revealed(case: Case) -> Judgement:
     """Claim 18, in the layer of Figure 4, for each of the three methods."""
-    layer = paper.FIGURE_4_LAYER[case.task]
+    layer = case.figure_4_layer
     return together(_revealed(case, one, layer) for one in case.methods.values())
 
 
 def _against_sgd(case: Case, compare: Callable[[Method, Method], Judgement]) -> Judgement:
     """Compares the best SGD with RMSProp and Adam in the layer of Figure 4."""
-    layer, methods = paper.FIGURE_4_LAYER[case.task], case.methods
+    layer, methods = case.figure_4_layer, case.methods
     unfit = [judged for one in methods.values() if (judged := unusable(case, one, layer))]
     if unfit:
         return together(unfit)
@@ -136,7 +136,7 @@ def _against_sgd(case: Case, compare: Callable[[Method, Method], Judgement]) -> 
 
 def _factor(case: Case, column: str, assumed: float, sgd: Method, optimizer: Method) -> Judgement:
     """How many times as large SGD's number is as an adaptive optimizer's, seed by seed."""
-    layer = paper.FIGURE_4_LAYER[case.task]
+    layer = case.figure_4_layer
     where: dict[str, Any] = {"optimizer": sgd, "against": optimizer, "scope": layer}
     quantity = column.replace("_", " ")
     larger, smaller = (_at_last(case, one, column) for one in (sgd, optimizer))
@@ -148,7 +148,7 @@ def _factor(case: Case, column: str, assumed: float, sgd: Method, optimizer: Met
 
 
 def _smaller_gap(case: Case, sgd: Method, optimizer: Method) -> Judgement:
-    layer = paper.FIGURE_4_LAYER[case.task]
+    layer = case.figure_4_layer
     shares = [_shares(case, one) for one in (sgd, optimizer)]
     for one, by_seed in zip((sgd, optimizer), shares):
         spread = share_spread(sum(by_seed.values()) / len(by_seed))
@@ -166,7 +166,7 @@ def _smaller_gap(case: Case, sgd: Method, optimizer: Method) -> Judgement:
 
 def _at_last(case: Case, optimizer: Method, column: str) -> dict[int, float]:
     """{seed: a number at the last round that the three methods have in common}."""
-    layer = paper.FIGURE_4_LAYER[case.task]
+    layer = case.figure_4_layer
     rows = case.rows(optimizer, layer)
     rows = rows[rows["round"] == case.last_common_round]
     return {int(seed): float(value) for seed, value in zip(rows["seed"], rows[column])}

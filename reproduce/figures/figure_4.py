@@ -62,7 +62,8 @@ def variants(tables: Tables, options: Options) -> Iterator[tuple[str, Sheet]]:
     solved = _solved(tables)
     for reading in options.readings(tables, solved):
         rows = select.of_reading(solved, reading)
-        named = options.layer not in (None, *paper.FIGURE_4_LAYER.values())
+        usual = [paper.figure_4_layer(task, reading.record) for task in paper.FIGURE_4_LAYER]
+        named = options.layer not in (None, *usual)
         layer = f"_{options.layer}" if named else ""
         for variant, ending in options.variants(optimizers.of_table(rows)).items():
             sheet = compose(tables, reading, options, variant)
@@ -198,7 +199,11 @@ def _scopes(rows: pd.DataFrame, variant: str) -> list[str]:
 def _chosen(tables: Tables, reading: Reading, options: Options, variant: str) -> list[LayerCurves]:
     """Curves of the layer of each task: the paper's, or the one that was asked for."""
     solved = select.of_reading(_solved(tables), reading)
-    wanted = {task: layer for task, layer in paper.FIGURE_4_LAYER.items() if task in tables.tasks}
+    wanted = {
+        task: paper.figure_4_layer(task, reading.record)
+        for task in paper.FIGURE_4_LAYER
+        if task in tables.tasks
+    }
     owners = set(solved["task"][solved["scope"] == options.layer]) & set(paper.FIGURE_4_LAYER)
     wanted |= dict.fromkeys(owners, options.layer)
     curves = [

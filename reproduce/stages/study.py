@@ -24,6 +24,8 @@ _INITIALIZERS = {
     "_truncated_normal": "truncated_normal:0.1",
     "_he_normal": "he_normal",
 }
+# TensorFlow keeps something of every graph for as long as a process lives.
+_JOBS_A_PROCESS = 10
 _BIASES = {"": True, "_no_biases": False}
 
 
@@ -134,7 +136,10 @@ def run(
     """
     # A forked TensorFlow hangs.
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+    pool = concurrent.futures.ProcessPoolExecutor(
+        workers, context, max_tasks_per_child=_JOBS_A_PROCESS
+    )
+    with pool:
         futures = {pool.submit(do, job, str(out), data_dir): job for job in jobs}
         try:
             for future in concurrent.futures.as_completed(futures):

@@ -92,9 +92,11 @@ def test_negative_regret_before_the_fitted_window_does_not_count(tmp_path, write
 
 
 def test_other_layers_have_a_row_of_their_own(tmp_path, write_set, rows):
-    table = rows(write_set(tmp_path), 4, "other layers")
+    table = rows(write_set(tmp_path), 4, "other layers").set_index("record")["details"]
     assert len(table) == 2
-    assert all("dense_6" in text and "dense_3" not in text for text in table["details"])
+    assert "dense_6" in table["definition"] and "dense_3" not in table["definition"]
+    # Under `figures`, "layer 3" is the third of the decoder.
+    assert "dense_3" in table["figures"] and "dense_6" not in table["figures"]
 
 
 def test_without_sgd_claim_4_is_open(tmp_path, write, only):
