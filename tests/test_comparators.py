@@ -94,7 +94,9 @@ def _joined(problems):
     return ReferenceProblem(*parts, first.centre, first.loss)
 
 
-@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize(
+    "scope", [pytest.param("hidden", marks=pytest.mark.slow), "top:1", "network"]
+)
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
 def test_minima_are_those_of_a_loop_over_rounds(convnet, reduction, scope):
     model, run, keep, loss = convnet

@@ -1,5 +1,6 @@
 """Recorded normal equations against the stacked least-squares problem of the reference."""
 
+import functools
 import math
 
 import keras
@@ -12,6 +13,7 @@ from tests.recording import KeepRounds
 from tests.reference.dense_network import DenseNetwork, taylor_optimum
 
 EPOCHS, EXAMPLES, BATCH = 3, 21, 4  # five steps an epoch, one example left out
+SCHEDULES = ("every step", "1 an epoch", "8 log-spaced")
 
 
 def _train(name, seed, recorders, dtype="float64", optimizer="sgd", **options):
@@ -53,16 +55,30 @@ def _reference_rounds(model, keep, up_to_epoch):
     ]
 
 
+@functools.cache
+def _recorded(name, seed):
+    """One training of a chain, all layers recorded in every way, and its rounds by schedule."""
+    layers = [f"dense_{number}" for number in range(1, len(CHAINS[name][0]))]
+    recorders = [
+        nta.TaylorRounds(
+            layers, reduction, schedule, dtype="float64", name=f"{reduction} {schedule}"
+        )
+        for reduction in nta.linearization.REDUCTIONS
+        for schedule in SCHEDULES
+    ]
+    keeps = {schedule: KeepRounds(schedule, name=f"keep {schedule}") for schedule in SCHEDULES}
+    model, run = _train(name, seed, [*recorders, *keeps.values()])
+    return layers, model, run, keeps
+
+
 @pytest.mark.parametrize("name", CHAINS, ids=lambda name: name.replace(" ", "-"))
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
-@pytest.mark.parametrize("schedule", ["every step", "1 an epoch", "8 log-spaced"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_optimum_equals_lstsq_on_the_stacked_problem(name, reduction, schedule, seed):
-    layers = [f"dense_{number}" for number in range(1, len(CHAINS[name][0]))]
-    recorder = nta.TaylorRounds(layers, reduction, schedule, dtype="float64")
-    keep = KeepRounds(schedule)
-    model, run = _train(name, seed, [recorder, keep])
+    layers, model, run, keeps = _recorded(name, seed)
+    keep = keeps[schedule]
     for index, layer in enumerate(layers):
-        table = nta.regret(run, layer, radius=math.inf)
+        table = nta.regret(run, layer, f"{reduction} {schedule}", radius=math.inf)
         for row in table.itertuples():
             rounds = _reference_rounds(model, keep, row.epoch - 1)
             assert row.round == len(rounds)
@@ -78,19 +94,16 @@ def test_optimum_equals_lstsq_on_the_stacked_problem(name, reduction, schedule, 
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
 @pytest.mark.parametrize("schedule", ["every step", "1 an epoch"])
 def test_neuron_optimum_equals_lstsq(name, reduction, schedule, seed):
-    widths = CHAINS[name][0]
-    layers = [f"dense_{number}" for number in range(1, len(widths))]
-    recorder = nta.TaylorRounds(layers, reduction, schedule, dtype="float64")
-    keep = KeepRounds(schedule)
-    model, run = _train(name, seed, [recorder, keep])
-    rounds = _reference_rounds(model, keep, EPOCHS)
+    layers, model, run, keeps = _recorded(name, seed)
+    rounds = _reference_rounds(model, keeps[schedule], EPOCHS)
     for index, layer in enumerate(layers):
-        for neuron in range(widths[index + 1]):
-            table = nta.regret(run, (layer, neuron), radius=math.inf)
+        asked = {"record": f"{reduction} {schedule}", "radius": math.inf}
+        for neuron in range(CHAINS[name][0][index + 1]):
+            table = nta.regret(run, (layer, neuron), **asked)
             expected, _ = taylor_optimum(rounds, index, reduction, neuron)
             found = table["taylor_optimum"].iloc[-1]
             assert found == pytest.approx(expected, rel=1e-8, abs=1e-9)
-        assert table.equals(nta.regret(run, f"{layer}:{neuron}", radius=math.inf))
+        assert table.equals(nta.regret(run, f"{layer}:{neuron}", **asked))
 
 
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
