@@ -55,13 +55,17 @@ def _reference_rounds(model, keep, up_to_epoch):
     ]
 
 
+def _name(reduction, schedule):
+    return f"{reduction} {schedule}"
+
+
 @functools.cache
 def _recorded(name, seed):
     """One training of a chain, all layers recorded in every way, and its rounds by schedule."""
     layers = [f"dense_{number}" for number in range(1, len(CHAINS[name][0]))]
     recorders = [
         nta.TaylorRounds(
-            layers, reduction, schedule, dtype="float64", name=f"{reduction} {schedule}"
+            layers, reduction, schedule, dtype="float64", name=_name(reduction, schedule)
         )
         for reduction in nta.linearization.REDUCTIONS
         for schedule in SCHEDULES
@@ -78,7 +82,7 @@ def test_optimum_equals_lstsq_on_the_stacked_problem(name, reduction, schedule, 
     layers, model, run, keeps = _recorded(name, seed)
     keep = keeps[schedule]
     for index, layer in enumerate(layers):
-        table = nta.regret(run, layer, f"{reduction} {schedule}", radius=math.inf)
+        table = nta.regret(run, layer, _name(reduction, schedule), radius=math.inf)
         for row in table.itertuples():
             rounds = _reference_rounds(model, keep, row.epoch - 1)
             assert row.round == len(rounds)
@@ -97,7 +101,7 @@ def test_neuron_optimum_equals_lstsq(name, reduction, schedule, seed):
     layers, model, run, keeps = _recorded(name, seed)
     rounds = _reference_rounds(model, keeps[schedule], EPOCHS)
     for index, layer in enumerate(layers):
-        asked = {"record": f"{reduction} {schedule}", "radius": math.inf}
+        asked = {"record": _name(reduction, schedule), "radius": math.inf}
         for neuron in range(CHAINS[name][0][index + 1]):
             table = nta.regret(run, (layer, neuron), **asked)
             expected, _ = taylor_optimum(rounds, index, reduction, neuron)

@@ -54,7 +54,7 @@ def change():
 
 @pytest.fixture
 def three(write):
-    """Writes the three methods on the autoencoder as the paper tells it, the layer of Figure 4 alone."""
+    """Writes the three methods on the autoencoder as the paper tells it, Figure 4's layer alone."""
     paper = {
         "adam": {"rate": 0.01, "final": 0.015, "slope": 0.003},
         "rmsprop": {"rate": 0.001, "final": 0.018, "slope": 0.004},
