@@ -136,17 +136,19 @@ def run(
     """
     # A forked TensorFlow hangs.
     context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(
-        workers, context, max_tasks_per_child=_JOBS_A_PROCESS
-    )
-    with pool:
-        futures = {pool.submit(do, job, str(out), data_dir): job for job in jobs}
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    # Not `max_tasks_per_child`, with which a pool may wait for ever (python/cpython#115634).
+    batch = workers * _JOBS_A_PROCESS
+    for first in range(0, len(jobs), batch):
+        with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+            futures = {
+                pool.submit(do, job, str(out), data_dir): job for job in jobs[first : first + batch]
+            }
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    yield futures[future], future.result()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
 
 def do(
