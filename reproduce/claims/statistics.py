@@ -9,11 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtrc, stdtr, stdtrit
+from scipy.special import bdtrc, stdtr
 
-LEVEL = 0.95
-# Student's t of two seeds has no useful interval: the deviation of two is hardly known.
-FEWEST_SEEDS = 3
+from reproduce.results import intervals
+from reproduce.results.intervals import FEWEST_SEEDS, LEVEL
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,8 @@ def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     Interval(value=2.0, low=-0.48, high=4.48, count=3)
     """
     numbers = np.asarray(values, float)
-    mean, count = float(numbers.mean()), len(numbers)
-    if count < FEWEST_SEEDS:
-        return Interval(mean, float("nan"), float("nan"), count)
-    half = float(stdtrit(count - 1, (1 + level) / 2)) * _error(numbers)
-    return Interval(mean, mean - half, mean + half, count)
+    low, high = intervals.t_interval(numbers, level)
+    return Interval(float(numbers.mean()), low, high, len(numbers))
 
 
 def paired(first: Mapping[int, float], second: Mapping[int, float]) -> dict[int, float]:

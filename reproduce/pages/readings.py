@@ -21,7 +21,7 @@ def best(results: Results) -> str:
             " / ".join(significant(row[f"regret_{epoch}_{one}"], 2) for one in _OPTIMIZERS)
             for epoch in (20, 80)
         ]
-        facts = ["yes" if row[fact] else "no" for fact in readings.FACTS]
+        facts = [readings.holds(row, fact) for fact in readings.FACTS]
         rows.append([_setting(row), f"`{row['scope']}`", *regret, *facts, row["agrees"]])
     header = ["network; record, V in, comparator", "layer", "epoch 20", "epoch 80"]
     return table([*header, *_titles(), "holds"], rows)

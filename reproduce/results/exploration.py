@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy.special import stdtrit
 
 from reproduce import optimizers
 from reproduce.optimizers import COLUMNS, Optimizer
 from reproduce.paper import MEASURES
 from reproduce.results import words
 from reproduce.results.curves import Curve, over_seeds
+from reproduce.results.intervals import t_interval
 
-_CONFIDENCE = 0.95
 _KEYS = ["experiment", "task", "scope", "measure", *COLUMNS]
 _NUMBERS = "seeds mean low high by_seed rounds values floor rank diverged fate".split()
 
@@ -123,30 +122,8 @@ def totals(exploration: Mapping[str, pd.DataFrame], losses: pd.DataFrame) -> pd.
     return pd.DataFrame(rows, columns=[*_KEYS, *_NUMBERS])
 
 
-def interval(values: pd.Series) -> tuple[float, float]:
-    """95% interval of a mean, by Student's t.
-
-    Args:
-        values: Series of numbers, one a seed.
-
-    Returns:
-        Its lower and upper end, NaN where there are fewer than three numbers.
-
-    Example:
-
-    >>> import pandas as pd
-    >>> interval(pd.Series([1.0, 2.0, 3.0]))
-    (-0.48, 4.48)
-    """
-    count = len(values)
-    if count < 3:
-        return float("nan"), float("nan")
-    half = stdtrit(count - 1, (1 + _CONFIDENCE) / 2) * values.std(ddof=1) / count**0.5
-    return float(values.mean() - half), float(values.mean() + half)
-
-
 def _total(group: pd.DataFrame) -> dict:
-    low, high = interval(group["total"])
+    low, high = t_interval(group["total"])
     smallest = group[["rounds", "values", "floor"]].min()
     return {
         "seeds": len(group),

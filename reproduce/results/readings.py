@@ -10,6 +10,7 @@ import pandas as pd
 
 from reproduce import optimizers, paper
 from reproduce.results import select
+from reproduce.results.intervals import t_interval
 from reproduce.results.select import Reading
 
 # Figure 4(b) runs over these epochs.
@@ -36,10 +37,12 @@ def table(regret: pd.DataFrame, variant: str = optimizers.TENSORFLOW_2016) -> pd
     Returns:
         A frame with one row a (experiment, reading, layer): `experiment`, `record`,
         `reduction`, `ball`, `comparator`, `scope`; for each optimizer the mean over seeds of
-        regret / sqrt(N) times 1000 at epochs 20 and 80 (`regret_20_adam`, ...), of the
-        cumulative loss / sqrt(N) (`loss_80_adam`, ...) and the gap as a share of the loss
-        (`share_80_adam`, ...); `seeds`; a boolean for each of `FACTS`, for the means; and
-        `agrees`, how many of them hold.
+        regret / sqrt(N) times 1000 at epochs 20 and 80 (`regret_20_adam`, ...), the latter's 95%
+        t-interval (`low_80_adam`, `high_80_adam`, NaN below three seeds), the means of the
+        cumulative loss / sqrt(N) (`loss_80_adam`, ...) and of the gap as a share of the loss
+        (`share_80_adam`, ...); `seeds`, how many all three optimizers have; for each of `FACTS` a
+        boolean, whether it holds of the means, and in how many seeds it does (`flat_seeds`, ...);
+        and `agrees`, how many facts hold of the means.
     """
     rows = []
     solved = regret[(regret["task"] == "autoencoder") & (regret["scope"].str.match("dense_\\d+$"))]
@@ -47,12 +50,14 @@ def table(regret: pd.DataFrame, variant: str = optimizers.TENSORFLOW_2016) -> pd
     for key, group in solved.groupby(_KEY, sort=False):
         shown = _shown(group, variant)
         if len(shown) == 3:
-            numbers = {name: _numbers(rows_of) for name, rows_of in shown.items()}
-            rows.append({**dict(zip(_KEY, key)), **_row(numbers)})
+            curves = {name: _curves(rows_of) for name, rows_of in shown.items()}
+            rows.append({**dict(zip(_KEY, key)), **_row(curves)})
     if not rows:
         return pd.DataFrame(columns=[*_KEY, "seeds", *FACTS, "agrees"])
     ordered = pd.DataFrame(rows).sort_values(
-        ["agrees", "experiment", "scope"], ascending=[False, True, True], kind="stable"
+        ["agrees", "seeds", "experiment", "scope"],
+        ascending=[False, False, True, True],
+        kind="stable",
     )
     return ordered.reset_index(drop=True)
 
@@ -60,6 +65,23 @@ def table(regret: pd.DataFrame, variant: str = optimizers.TENSORFLOW_2016) -> pd
 def reading_of(row: pd.Series) -> Reading:
     """The `Reading` of a row of the table."""
     return Reading(row["record"], bool(row["ball"]), row["comparator"])
+
+
+def holds(row: pd.Series, fact: str) -> str:
+    """Whether a fact holds of a reading, in words.
+
+    Args:
+        row: A row of the table.
+        fact: One of `FACTS`.
+
+    Returns:
+        `"yes"` or `"no"`, of the means, and where there are several seeds in how many of them it
+        holds, such as `"yes (9 of 10)"`.
+    """
+    answer = "yes" if row[fact] else "no"
+    if row["seeds"] < 2:
+        return answer
+    return f"{answer} ({row[f'{fact}_seeds']:.0f} of {row['seeds']:.0f})"
 
 
 def _shown(group: pd.DataFrame, variant: str) -> dict[str, pd.DataFrame]:
@@ -70,63 +92,66 @@ def _shown(group: pd.DataFrame, variant: str) -> dict[str, pd.DataFrame]:
     return {name: shown[name] for name in ("rmsprop", "adam", "sgd") if name in shown}
 
 
-def _numbers(rows: pd.DataFrame) -> dict:
-    """Means over seeds of what Figure 4 shows of one optimizer."""
+def _curves(rows: pd.DataFrame) -> pd.DataFrame:
+    """What Figure 4 shows of one optimizer: columns by (seed, epoch)."""
     window = rows[rows["epoch"].between(_FIRST, _LAST)]
     root = np.sqrt(window["round"])
-    scale = paper.REGRET_SCALE["autoencoder"]
     table = pd.DataFrame(
         {
+            "seed": window["seed"],
             "epoch": window["epoch"],
-            "regret": scale * window["regret"] / root,
+            "regret": paper.REGRET_SCALE["autoencoder"] * window["regret"] / root,
             "loss": window["cumulative_loss"] / root,
             "share": window["regret"] / window["cumulative_loss"],
         }
     )
-    means = table.groupby("epoch").mean()
-    if means.empty:
-        return {}
-    return {
-        "first": means.iloc[0],
-        "last": means.iloc[-1],
-        "low": means.min(),
-        "high": means.max(),
-        "seeds": rows["seed"].nunique(),
-    }
+    return table.set_index(["seed", "epoch"])
 
 
-def _row(numbers: dict[str, dict]) -> dict:
+def _row(curves: dict[str, pd.DataFrame]) -> dict:
     row: dict = {}
-    if not all(numbers.values()):
+    seeds = set.intersection(*(set(of.index.unique("seed")) for of in curves.values()))
+    if not seeds:
         return {"seeds": 0, **dict.fromkeys(FACTS, False), "agrees": 0}
-    for name, of in numbers.items():
-        row[f"regret_20_{name}"] = of["first"]["regret"]
-        row[f"regret_80_{name}"] = of["last"]["regret"]
-        row[f"loss_20_{name}"] = of["first"]["loss"]
-        row[f"loss_80_{name}"] = of["last"]["loss"]
-        row[f"share_80_{name}"] = of["last"]["share"]
-    facts = _facts(numbers)
-    seeds = min(of["seeds"] for of in numbers.values())
-    return {**row, "seeds": seeds, **facts, "agrees": sum(facts.values())}
+    curves = {name: of[of.index.isin(seeds, "seed")] for name, of in curves.items()}
+    for name, of in curves.items():
+        first, last = (_at_end(of, which) for which in ("first", "last"))
+        row[f"regret_20_{name}"] = first["regret"].mean()
+        row[f"regret_80_{name}"] = last["regret"].mean()
+        row[f"low_80_{name}"], row[f"high_80_{name}"] = t_interval(last["regret"])
+        row[f"loss_20_{name}"] = first["loss"].mean()
+        row[f"loss_80_{name}"] = last["loss"].mean()
+        row[f"share_80_{name}"] = last["share"].mean()
+    facts = _facts({name: of.groupby("epoch").mean() for name, of in curves.items()})
+    alone = [_facts({name: of.loc[seed] for name, of in curves.items()}) for seed in sorted(seeds)]
+    held = {f"{fact}_seeds": sum(of_seed[fact] for of_seed in alone) for fact in FACTS}
+    return {**row, "seeds": len(seeds), **facts, **held, "agrees": sum(facts.values())}
 
 
-def _facts(numbers: dict[str, dict]) -> dict[str, bool]:
-    every, adaptive = list(numbers.values()), [numbers["rmsprop"], numbers["adam"]]
-    sgd = numbers["sgd"]["last"]
+def _at_end(curves: pd.DataFrame, which: str) -> pd.DataFrame:
+    """Each seed's numbers at the first or the last epoch of the window."""
+    return getattr(curves.sort_index().groupby("seed"), which)()
+
+
+def _facts(curves: dict[str, pd.DataFrame]) -> dict[str, bool]:
+    """Which of `FACTS` hold of three curves, one row an epoch."""
+    curves = {name: of.sort_index() for name, of in curves.items()}
+    sgd = curves["sgd"].iloc[-1]
+    adaptive = [curves["rmsprop"].iloc[-1], curves["adam"].iloc[-1]]
     regret_axis, loss_axis = paper.REGRET_AXIS["autoencoder"], paper.LOSS_AXIS
 
-    def within(of: dict, column: str, axis: tuple[float, float]) -> bool:
-        return bool(axis[0] <= of["low"][column] and of["high"][column] <= axis[1])
+    def within(column: str, axis: tuple[float, float]) -> bool:
+        return all(bool(of[column].between(*axis).all()) for of in curves.values())
 
-    def flat(of: dict) -> bool:
-        ends = sorted([of["first"]["regret"], of["last"]["regret"]])
+    def flat(of: pd.DataFrame) -> bool:
+        ends = sorted([of["regret"].iloc[0], of["regret"].iloc[-1]])
         return bool(ends[0] > 0 and ends[1] <= _FLAT * ends[0])
 
     return {
-        "positive": all(bool(of["low"]["regret"] > 0) for of in every),
-        "regret_on_axis": all(within(of, "regret", regret_axis) for of in every),
-        "loss_on_axis": all(within(of, "loss", loss_axis) for of in every),
-        "flat": all(flat(of) for of in every),
-        "lower_loss": all(bool(of["last"]["loss"] < sgd["loss"]) for of in adaptive),
-        "smaller_gap": all(bool(of["last"]["regret"] < sgd["regret"]) for of in adaptive),
+        "positive": all(bool((of["regret"] > 0).all()) for of in curves.values()),
+        "regret_on_axis": within("regret", regret_axis),
+        "loss_on_axis": within("loss", loss_axis),
+        "flat": all(flat(of) for of in curves.values()),
+        "lower_loss": all(bool(of["loss"] < sgd["loss"]) for of in adaptive),
+        "smaller_gap": all(bool(of["regret"] < sgd["regret"]) for of in adaptive),
     }

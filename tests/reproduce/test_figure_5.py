@@ -10,6 +10,7 @@ from reproduce import figures
 from reproduce.figures import figure_5
 from reproduce.optimizers import Optimizer, rows
 from reproduce.results import exploration, load, words
+from reproduce.results.intervals import t_interval
 from reproduce.results.runs import NoResults, ResultsError, find_runs, require_one_protocol
 from reproduce.results.tables import Tables
 from tests.reproduce.explored import explored, set_writer
@@ -211,8 +212,8 @@ def test_runs_that_recorded_other_activations_are_not_mixed(tmp_path, explore_se
 
 
 def test_an_interval_needs_three_seeds():
-    assert np.isnan(exploration.interval(pd.Series([1.0, 2.0]))).all()
-    low, high = exploration.interval(pd.Series([1.0, 2.0, 3.0]))
+    assert np.isnan(t_interval([1.0, 2.0])).all()
+    low, high = t_interval([1.0, 2.0, 3.0])
     assert (low + high) / 2 == 2 and high == pytest.approx(2 + 4.302653 / 3**0.5)
 
 
