@@ -49,9 +49,10 @@ def table(regret: pd.DataFrame, variant: str = optimizers.TENSORFLOW_2016) -> pd
     solved = solved.assign(ball=np.isfinite(solved["radius"]))
     for key, group in solved.groupby(_KEY, sort=False):
         shown = _shown(group, variant)
-        if len(shown) == 3:
-            curves = {name: _curves(rows_of) for name, rows_of in shown.items()}
-            rows.append({**dict(zip(_KEY, key)), **_row(curves)})
+        curves = {name: _curves(rows_of) for name, rows_of in shown.items()}
+        seeds = [set(of.index.unique("seed")) for of in curves.values()]
+        if len(shown) == 3 and set.intersection(*seeds):
+            rows.append({**dict(zip(_KEY, key)), **_row(curves, set.intersection(*seeds))})
     if not rows:
         return pd.DataFrame(columns=[*_KEY, "seeds", *FACTS, "agrees"])
     ordered = pd.DataFrame(rows).sort_values(
@@ -108,11 +109,8 @@ def _curves(rows: pd.DataFrame) -> pd.DataFrame:
     return table.set_index(["seed", "epoch"])
 
 
-def _row(curves: dict[str, pd.DataFrame]) -> dict:
+def _row(curves: dict[str, pd.DataFrame], seeds: set[int]) -> dict:
     row: dict = {}
-    seeds = set.intersection(*(set(of.index.unique("seed")) for of in curves.values()))
-    if not seeds:
-        return {"seeds": 0, **dict.fromkeys(FACTS, False), "agrees": 0}
     curves = {name: of[of.index.isin(seeds, "seed")] for name, of in curves.items()}
     for name, of in curves.items():
         first, last = (_at_end(of, which) for which in ("first", "last"))

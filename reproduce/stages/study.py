@@ -182,18 +182,23 @@ def do(
         pass
     if "activations" in job.records:
         explore.explore(directory)
-    solve.solve(
-        directory,
-        progress,
-        checkpoints=20,
-        records=[name for name in job.records if name != "activations"],
-        comparators=comparators,
-    )
+    recorded = [name for name in job.records if name != "activations"]
+    for comparator in comparators:
+        records = recorded if comparator == "static" else _with_rounds(directory, recorded)
+        solve.solve(directory, progress, checkpoints=20, records=records, comparators=[comparator])
     (directory / "results" / DONE).touch()
     return directory
 
 
 DONE = ".studied"
+
+
+def _with_rounds(directory: Path, records: Sequence[str]) -> list[str]:
+    """Those records in which each round stands alone, one an epoch; of others sums are kept."""
+    import nta_tf as nta
+
+    kept = nta.Run.open(directory).records
+    return [name for name in records if kept[name].config["schedule"] == "1 an epoch"]
 
 
 def _records(scale: str) -> tuple:

@@ -74,6 +74,9 @@ def test_the_best_reading_stands_first(tmp_path, write_set, write):
     assert list(_table(root)["agrees"]) == sorted(_table(root)["agrees"], reverse=True)
 
 
-def test_without_sgd_there_is_no_reading(tmp_path, write):
-    write(tmp_path, "adam_seed0", "adam", 0.01)
-    assert _table(tmp_path).empty
+def test_without_sgd_or_before_epoch_20_there_is_no_reading(tmp_path, write, write_set):
+    write(tmp_path / "alone", "adam_seed0", "adam", 0.01)
+    assert _table(tmp_path / "alone").empty
+    for name in ("adam", "rmsprop", "sgd"):
+        write(tmp_path / "short", f"{name}_seed0", name, 1.0, epochs=8)
+    assert _table(tmp_path / "short").empty
