@@ -94,9 +94,9 @@ class Protocol:
 
         Args:
             name: `"definition"`: what the text defines; one G an example, every step a
-                round, V in the ball of the trajectory. `"figures"`: what best explains the
-                axes of the published figures; one mean G a round, one round an epoch, V
-                free as in least squares.
+                round, V in the ball of the trajectory. `"figures"`: the reading that
+                explains the published figures best (docs/results.md); one mean G a round, one
+                round an epoch, V free as in least squares, a sigmoid behind the autoencoder.
             **changes: Fields to change.
 
         Returns:
@@ -158,5 +158,11 @@ class Protocol:
 
 PRESETS = {
     "definition": Protocol("definition"),
-    "figures": Protocol("figures", reduction="batch_mean", schedule="1 an epoch", radius=math.inf),
+    "figures": Protocol(
+        "figures",
+        reduction="batch_mean",
+        schedule="1 an epoch",
+        radius=math.inf,
+        output_activation="sigmoid",
+    ),
 }

@@ -62,6 +62,9 @@ def over_seeds(
 ) -> Curve:
     """Curve of a quantity over epochs, with every seed.
 
+    Seeds may have been solved at more or fewer checkpoints: those count that all of them have, up
+    to the end of each.
+
     Args:
         table: Rows of one optimizer (and reading and scope).
         value: Column to follow, or a series aligned with `table`.
@@ -85,9 +88,34 @@ def over_seeds(
     values = table[value] if isinstance(value, str) else value
     frame = table.assign(_value=values.where(np.isfinite(values)))
     columns = [over] if isinstance(over, str) else list(over)
+    frame = frame[frame[index].isin(shared(frame, index, columns))]
     grid = frame.pivot(index=index, columns=columns, values="_value")
     places = frame.groupby(index)[along].mean().to_numpy(float)
     every = None
     if certified is not None:
-        every = certified.groupby(frame[index]).all().to_numpy(bool)
+        every = certified[frame.index].groupby(frame[index]).all().to_numpy(bool)
     return Curve(places, grid.to_numpy(float), every)
+
+
+def shared(table: pd.DataFrame, index: str, over: Sequence[str]) -> pd.Index:
+    """Checkpoints at which no seed is left out that has a later one.
+
+    Args:
+        table: Rows of seeds at checkpoints.
+        index: Column of the checkpoint.
+        over: Columns that tell seeds apart.
+
+    Returns:
+        Values of the column `index`, sorted.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"seed": [0, 0, 0, 1, 1, 1, 1], "epoch": [1, 2, 3, 2, 3, 4, 5]})
+    >>> shared(table, "epoch", ["seed"]).tolist()
+    [2, 3, 4, 5]
+    """
+    there = table.assign(_there=True).pivot(index=index, columns=list(over), values="_there")
+    there = there.notna()
+    has_later = there[::-1].cummax()[::-1]
+    return there.index[~(has_later & ~there).any(axis=1)]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from reproduce import optimizers, paper
 from reproduce.results import select
+from reproduce.results.curves import shared
 from reproduce.results.intervals import t_interval
 from reproduce.results.select import Reading
 
@@ -111,7 +112,7 @@ def _curves(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _row(curves: dict[str, pd.DataFrame], seeds: set[int]) -> dict:
     row: dict = {}
-    curves = {name: of[of.index.isin(seeds, "seed")] for name, of in curves.items()}
+    curves = {name: _of_seeds(of, seeds) for name, of in curves.items()}
     for name, of in curves.items():
         first, last = (_at_end(of, which) for which in ("first", "last"))
         row[f"regret_20_{name}"] = first["regret"].mean()
@@ -124,6 +125,13 @@ def _row(curves: dict[str, pd.DataFrame], seeds: set[int]) -> dict:
     alone = [_facts({name: of.loc[seed] for name, of in curves.items()}) for seed in sorted(seeds)]
     held = {f"{fact}_seeds": sum(of_seed[fact] for of_seed in alone) for fact in FACTS}
     return {**row, "seeds": len(seeds), **facts, **held, "agrees": sum(facts.values())}
+
+
+def _of_seeds(curves: pd.DataFrame, seeds: set[int]) -> pd.DataFrame:
+    """Rows of those seeds, at the checkpoints that all of them have."""
+    rows = curves[curves.index.isin(seeds, "seed")]
+    epochs = shared(rows.reset_index(), "epoch", ["seed"])
+    return rows[rows.index.isin(epochs, "epoch")]
 
 
 def _at_end(curves: pd.DataFrame, which: str) -> pd.DataFrame:
