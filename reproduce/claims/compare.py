@@ -80,14 +80,13 @@ class _Cases:
 
 def _rows(claim: Claim, manifest: Manifest, cases: _Cases) -> list[dict]:
     """Rows of one claim, or the one that says what it waits for."""
-    rows, tasks = [], set()
-    for basis in manifests.bases(manifest, claim.number, cases.runs):
-        if not _speaks_of(claim, basis, cases.runs):
-            continue
-        headline = basis.task not in tasks  # the first experiment of each task
-        tasks.add(basis.task)
+    rows = []
+    every = manifests.bases(manifest, claim.number, cases.runs)
+    listed = [basis for basis in every if _speaks_of(claim, basis, cases.runs)]
+    for basis in listed:
         for case, judged in _judged(claim, cases.of(basis, claim.needs.activations), cases):
-            rows.append(_row(claim, case, judged, headline))
+            counts = manifest.counts(basis, case.reading.record, listed)
+            rows.append(_row(claim, case, judged, counts))
     return rows or [_row(claim, None, _not_measured(), True)]
 
 

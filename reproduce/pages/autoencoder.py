@@ -8,21 +8,34 @@ from reproduce.pages.markdown import interval, number, significant, spread, tabl
 from reproduce.pages.registry import Results, by_optimizer, only
 from reproduce.pages.registry import table as registered
 
-_LAYER = paper.FIGURE_4_LAYER["autoencoder"]
 _EPOCHS = (20, 50, 80, 100)
+_LAYERS = ("dense_3", "dense_6")  # what "layer 3" may mean
 # The experiments whose numbers stand side by side, as (words, experiment, variant).
 _SETTINGS = (
-    ("linear output", "linear", TENSORFLOW_2016),
     ("sigmoid output", "sigmoid", TENSORFLOW_2016),
+    ("linear output", "linear", TENSORFLOW_2016),
     ("linear output, RMSProp and Adam of Keras 3", "linear", KERAS_3),
 )
-# What the records of the committed runs are, in words.
-_RECORDS = {
-    "figures": "`figures`: mean G, one round an epoch, no ball",
-    "definition": "`definition`: G of each example, every step, ball",
-    "one_an_epoch": "G of each example, one round an epoch, no ball",
-    "mean_every_10": "mean G, every 10 steps, no ball",
-}
+# The readings whose regret stands side by side, as (words, experiment, record, ball, layer).
+_READINGS = (
+    (
+        "`figures`: sigmoid output, output layer; mean G, one round an epoch, no ball",
+        *("sigmoid", "figures", False, "dense_6"),
+    ),
+    ("the same, linear output, layer 3", "linear", "figures", False, "dense_3"),
+    (
+        "`definition`: linear output, layer 3; G of each example, every step, ball",
+        *("linear", "definition", True, "dense_3"),
+    ),
+    (
+        "linear output, layer 3; G of each example, one round an epoch, no ball",
+        *("linear", "one_an_epoch", False, "dense_3"),
+    ),
+    (
+        "linear output, layer 3; mean G, every 10 steps, no ball",
+        *("linear", "mean_every_10", False, "dense_3"),
+    ),
+)
 
 
 @registered("autoencoder_losses")
@@ -43,46 +56,43 @@ def losses(results: Results) -> str:
 
 @registered("autoencoder_regret")
 def regret(results: Results) -> str:
-    """1000 regret / sqrt(N) of the paper's layer along training, and its exponent; seed 0."""
+    """1000 regret / sqrt(N) of "layer 3" along training, and its exponent; seed 0."""
     rows = []
-    for record in _RECORDS:
-        ball = record == "definition"
-        asked = {"task": "autoencoder", "experiment": "linear", "record": record, "ball": ball}
-        asked |= {"scope": _LAYER, "comparator": "static", "seed": 0}
+    for text, experiment, record, ball, layer in _READINGS:
+        asked = _asked(experiment, record, ball, layer) | {"seed": 0}
         fits = dict(by_optimizer(only(results.exponents, **asked), TENSORFLOW_2016))
         for name, curve in by_optimizer(only(results.regret, **asked), TENSORFLOW_2016):
             fit = fits[name].iloc[0]
-            rows.append([_RECORDS[record], name, *_along(curve), _exponent(fit)])
+            rows.append([text, name, *_along(curve), _exponent(fit)])
     return table(["reading", "optimizer", *_epochs(), "exponent"], rows)
 
 
 @registered("autoencoder_other_settings")
 def other_settings(results: Results) -> str:
-    """The same under the `figures` protocol where the network or the optimizers differ."""
+    """The same of mean G, one round an epoch, for networks, optimizers and layers; seed 0."""
     rows = []
     for text, experiment, variant in _SETTINGS:
-        asked: dict[str, object] = {"task": "autoencoder", "experiment": experiment}
-        asked |= {"record": "figures", "ball": False, "scope": _LAYER}
-        asked |= {"comparator": "static", "seed": 0}
-        for name, curve in by_optimizer(only(results.regret, **asked), variant):
-            if variant == TENSORFLOW_2016 or "Keras" in name:
-                rows.append([text, _plain(name), *_along(curve)])
-    return table(["network and optimizers", "optimizer", *_epochs()], rows)
+        for layer in _LAYERS:
+            asked = _asked(experiment, "figures", False, layer) | {"seed": 0}
+            for name, curve in by_optimizer(only(results.regret, **asked), variant):
+                if variant == TENSORFLOW_2016 or "Keras" in name:
+                    rows.append([text, f"`{layer}`", _plain(name), *_along(curve)])
+    return table(["network and optimizers", "layer", "optimizer", *_epochs()], rows)
 
 
 @registered("autoencoder_seeds")
 def seeds(results: Results) -> str:
-    """The same over seeds."""
-    asked: dict[str, object] = {"task": "autoencoder", "experiment": "linear"}
-    asked |= {"record": "figures", "ball": False, "scope": _LAYER, "comparator": "static"}
+    """The same over seeds, where they were solved."""
     rows = []
-    for name, curves in by_optimizer(only(results.regret, **asked), TENSORFLOW_2016):
-        cells = [
-            spread(1000 * curves["regret_over_sqrt_n"][curves["epoch"] == epoch])
-            for epoch in _EPOCHS
-        ]
-        rows.append([name, curves["seed"].nunique(), *cells])
-    return table(["optimizer", "seeds", *_epochs()], rows)
+    for text, experiment, _ in _SETTINGS[:2]:
+        for layer in _LAYERS:
+            asked = _asked(experiment, "figures", False, layer)
+            for name, curves in by_optimizer(only(results.regret, **asked), TENSORFLOW_2016):
+                at = [curves[curves["epoch"] == epoch] for epoch in _EPOCHS[:3:2]]
+                cells = [spread(1000 * rows_at["regret_over_sqrt_n"]) for rows_at in at]
+                rows.append([text, f"`{layer}`", name, curves["seed"].nunique(), *cells])
+    epochs = [f"epoch {epoch}" for epoch in _EPOCHS[:3:2]]
+    return table(["network", "layer", "optimizer", "seeds", *epochs], rows)
 
 
 @registered("autoencoder_layers")
@@ -105,15 +115,27 @@ def layers(results: Results) -> str:
 @registered("autoencoder_gaps")
 def gaps(results: Results) -> str:
     """Cumulative loss, Taylor optimum and the gap between them at the last epoch (Figure 4(c))."""
-    asked = {"task": "autoencoder", "experiment": "linear", "record": "figures", "ball": False}
-    asked |= {"scope": _LAYER, "comparator": "static", "epoch": paper.EPOCHS}
+    asked = _asked("sigmoid", "figures", False, "dense_6") | {"epoch": paper.EPOCHS}
     rows = []
     for name, last in by_optimizer(only(results.regret, **asked), TENSORFLOW_2016):
         share = 100 * last["regret"] / last["cumulative_loss"]
         columns = ("cumulative_loss", "taylor_optimum", "regret")
         cells = [spread(last[column], 3) for column in columns]
-        rows.append([name, *cells, f"{spread(share, 1)}%"])
-    return table(["optimizer", "loss", "Taylor optimum", "gap (regret)", "gap / loss"], rows)
+        rows.append([name, *cells, f"{spread(share, 1)}%", last["seed"].nunique()])
+    titles = ["optimizer", "loss", "Taylor optimum", "gap (regret)", "gap / loss", "seeds"]
+    return table(titles, rows)
+
+
+def _asked(experiment: str, record: str, ball: bool, layer: str) -> dict[str, object]:
+    """The columns by which rows of one reading of regret are found."""
+    return {
+        "task": "autoencoder",
+        "experiment": experiment,
+        "record": record,
+        "ball": ball,
+        "scope": layer,
+        "comparator": "static",
+    }
 
 
 def _plain(name: str) -> str:

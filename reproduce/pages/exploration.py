@@ -9,6 +9,8 @@ from reproduce.pages.registry import table as registered
 from reproduce.paper import MEASURES
 from reproduce.results import exploration, words
 
+# The network of the figures, and that of section 2.3.
+_AUTOENCODERS = ("sigmoid", "linear")
 _TITLES = {
     "minimum_hamming": "minimum Hamming distance, summed over epochs",
     "switches": "switches, share of the possible ones",
@@ -19,7 +21,10 @@ _TITLES = {
 @registered("exploration_autoencoder")
 def autoencoder(results: Results) -> str:
     """Totals over the network, mean and 95% t-interval over seeds."""
-    return _totals(results, "autoencoder", "linear")
+    return "\n\n".join(
+        _totals(results, "autoencoder", experiment, f"{experiment} output")
+        for experiment in _AUTOENCODERS
+    )
 
 
 @registered("exploration_convnet")
@@ -50,7 +55,7 @@ def _of(results: Results, task: str, experiment: str) -> pd.DataFrame:
     return totals[(totals["task"] == task) & (totals["experiment"] == experiment)]
 
 
-def _totals(results: Results, task: str, experiment: str) -> str:
+def _totals(results: Results, task: str, experiment: str, title: str = "optimizer") -> str:
     totals = _of(results, task, experiment)
     network = totals[totals["scope"] == "network"]
     rows = []
@@ -58,7 +63,7 @@ def _totals(results: Results, task: str, experiment: str) -> str:
         of_one = optimizers.rows(network, one).set_index("measure")
         cells = [_total(of_one.loc[measure], measure) for measure in MEASURES]
         rows.append([_label(one, task), *cells, of_one["seeds"].max()])
-    return table(["optimizer", *(_TITLES[measure] for measure in MEASURES), "seeds"], rows)
+    return table([title, *(_TITLES[measure] for measure in MEASURES), "seeds"], rows)
 
 
 def _total(row: pd.Series, measure: str) -> str:

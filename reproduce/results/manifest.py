@@ -85,11 +85,30 @@ class Manifest:
     Attributes:
         drawings: Of the figures that rest on trainings.
         claims: {number of the claim: list of `Basis`}; a claim that is not named is judged on
-            every experiment of the tasks that it speaks of.
+            every experiment of the tasks that it speaks of. The first of each task counts for
+            the claim's line in summaries.
+        headline: {record: {task: name of the experiment that counts instead}}.
     """
 
     drawings: list[Drawing]
     claims: Mapping[int, list[Basis]] = field(default_factory=dict)
+    headline: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def counts(self, basis: Basis, record: str, listed: list[Basis]) -> bool:
+        """Whether a basis is the one that counts for a claim's line in summaries.
+
+        Args:
+            basis: A `Basis`.
+            record: Name of the record that was judged, empty where a claim rests on none.
+            listed: Those of the claim.
+
+        Returns:
+            A boolean.
+        """
+        of_task = [one for one in listed if one.task == basis.task]
+        wanted = self.headline.get(record, {}).get(basis.task)
+        chosen = [one for one in of_task if one.experiment == wanted] or of_task
+        return basis == chosen[0]
 
 
 def read(root: str | Path, runs: pd.DataFrame) -> Manifest:
@@ -119,7 +138,7 @@ def read(root: str | Path, runs: pd.DataFrame) -> Manifest:
             f"{path} is damaged ({type(error).__name__}: {error}). Take it from the repository "
             "again, or take it away to draw everything that is there."
         ) from error
-    return Manifest(drawings, claims)
+    return Manifest(drawings, claims, content.get("headline", {}))
 
 
 def of_everything(runs: pd.DataFrame) -> Manifest:
