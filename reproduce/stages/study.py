@@ -3,17 +3,20 @@
 The paper leaves open what a program of 2016 computed: output activation, initializer, biases,
 layer, reduction, and whether V is one for all rounds. The study trains every combination, finds
 the optima of each, and leaves tables from which `reproduce.results.readings` makes one.
-A job is one training with its optima; what is there already is not done again.
+A job is one training with its optima; what is there already is not done again. Of a run that has
+been solved its config and tables stay, as in a saved copy: the trace of one at the paper's scale
+takes more than a gigabyte.
 """
 
 import concurrent.futures
 import itertools
 import multiprocessing
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reproduce import paper
+from reproduce import paper, paths
 from reproduce.optimizers import Optimizer
 
 LAYERS = ("dense_3", "dense_6")  # "layer 3" of the network, or of its decoder
@@ -165,6 +168,7 @@ def do(
 
     directory = job.directory(out)
     if (directory / "results" / DONE).is_file():
+        _keep_tables(directory)
         return directory
     trained = train.train(
         "autoencoder",
@@ -187,10 +191,20 @@ def do(
         records = recorded if comparator == "static" else _with_rounds(directory, recorded)
         solve.solve(directory, progress, checkpoints=20, records=records, comparators=[comparator])
     (directory / "results" / DONE).touch()
+    _keep_tables(directory)
     return directory
 
 
 DONE = ".studied"
+
+
+def _keep_tables(directory: Path) -> None:
+    """Leaves of a run its config and its tables."""
+    for path in directory.iterdir():
+        if path.is_dir() and path.name != paths.RESULTS:
+            shutil.rmtree(path)
+        elif path.is_file() and path.name != paths.CONFIG:
+            path.unlink()
 
 
 def _with_rounds(directory: Path, records: Sequence[str]) -> list[str]:

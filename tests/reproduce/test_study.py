@@ -40,9 +40,10 @@ def test_jobs_come_in_batches_and_what_is_done_is_not_done_again(tmp_path, monke
         results = job.directory(tmp_path) / "results"
         results.mkdir(parents=True)
         (results / study.DONE).touch()
+        (results.parent / "trace.zarr").mkdir()  # it was killed before it had tidied up
     done = list(study.run(jobs, tmp_path))
     assert {directory for _, directory in done} == {job.directory(tmp_path) for job in jobs}
-    assert len(pools) == 3 and not list(tmp_path.rglob("config.json"))
+    assert len(pools) == 3 and not list(tmp_path.rglob("trace.zarr"))
 
 
 @pytest.mark.slow
@@ -59,6 +60,7 @@ def test_the_command_trains_solves_and_reports(tmp_path, capfd, monkeypatch):
         assert set(table["comparator"][table["record"] == "figures"]) == {"static", "each_round"}
         assert set(table["comparator"][table["record"] == "definition"]) == {"static"}
         assert set(table["scope"]) == set(study.LAYERS)
+        assert {path.name for path in run.iterdir()} == {"config.json", "results"}
     assert cli.main(["report", "--runs", out]) == 0
     assert (tmp_path / "study/figures/report.html").is_file()
     assert "done" in capfd.readouterr().out
