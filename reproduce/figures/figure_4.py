@@ -118,7 +118,7 @@ def compose(
     letter = "(c) " if losses.task == _LOSSES_OF else ""
     strip.set_xlabel(f"epochs\n{letter}Cumul. losses for {losses.task}")
     layer_panels.draw_legend(figure, shown)
-    notes = [_absent(tables, layers), captions.OUTSIDE if any(outside) else ""]
+    notes = [_absent(tables, layers), _named(layers), captions.OUTSIDE if any(outside) else ""]
     details = layer_panels.write_caption(figure, shown, notes)
     return Sheet(figure, f"Figure 4: regret of layers, {reading.slug}", details)
 
@@ -241,6 +241,14 @@ def _finish_strip(axes: Axes, drawn: list[Curve]) -> bool:
 def _absent(tables: Tables, layers: list[LayerCurves]) -> str:
     missing = [task for task in tables.tasks if task not in [layer.task for layer in layers]]
     return f"not solved so: {', '.join(missing)}" if missing else ""
+
+
+def _named(layers: list[LayerCurves]) -> str:
+    """What is told of a layer to which the paper gives another number."""
+    third = paper.figure_4_layer("autoencoder", "figures")
+    if any((layer.task, layer.scope) == ("autoencoder", third) for layer in layers):
+        return "the paper's layer 3 read as the decoder's third"
+    return ""
 
 
 def _title(scopes: Sequence[str]) -> str:
