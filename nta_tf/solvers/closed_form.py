@@ -12,11 +12,13 @@ a CPU, and each problem is solved once.
 
 import copy
 import dataclasses
+import functools
 import math
 from typing import ClassVar
 
 import numpy as np
 from scipy.optimize import brentq
+from threadpoolctl import ThreadpoolController
 
 from nta_tf.solvers.objective import frank_wolfe_gap
 from nta_tf.solvers.optimum import Optimum, Status
@@ -126,6 +128,14 @@ def _gap_without_ball(spectrum, slope, reach, rounding=None):
     return float((steepness + of_slope / (2 * math.sqrt(certain.min()))) ** 2 + flat)
 
 
+@functools.cache
+def _blas_threads():
+    """Holds the threads of BLAS: beside another job those of one eigendecomposition wait for each
+    other up to a hundred times as long as it takes, and their number changes its last digits.
+    """
+    return ThreadpoolController()
+
+
 class _Spectrum:
     """H in its eigenbasis: curvatures, and the slope at the centre, by direction.
 
@@ -135,7 +145,8 @@ class _Spectrum:
 
     def __init__(self, quadratic, centre):
         self._alive = np.flatnonzero(quadratic.hessian.any(axis=(0, 1)))
-        values, self.vectors = np.linalg.eigh(_of(quadratic.hessian, self._alive))
+        with _blas_threads().limit(limits=1, user_api="blas"):
+            values, self.vectors = np.linalg.eigh(_of(quadratic.hessian, self._alive))
         self.largest = max(float(values.max(initial=0.0)), 0.0)
         noise = max(0.0, -2 * float(values.min(initial=0.0)))
         size = quadratic.hessian.shape[-1]
