@@ -40,8 +40,9 @@ COLUMNS = (
 
 # What float32 may do to a sum of losses or to a Taylor loss, in units of its epsilon. Losses are
 # kept in float32, half a unit; optima of float32 records differ from those of float64 ones by up
-# to 8 (tests/test_taylor_rounds.py). Twice that.
-_ROUNDING_OF_LOSSES = 16
+# to 1e-6 on a ball, 8 units, and to 1e-4 without one, where terms cancel that are as large as V is
+# far away (tests/test_taylor_rounds.py). Twice that on a ball, and what 1e-4 is without one.
+_ROUNDING_ON_BALL, _ROUNDING_OF_FREE = 16, 1024
 # Beyond this share of the cumulative loss the losses that training incurred are not those whose
 # Taylor expansions were recorded.
 _SAME_LOSSES = 1e-3
@@ -92,7 +93,8 @@ def regret_bound(
         `step_rounding` is by how much rounding alone could part the bound from the linearized
         regret: for each step that of W^{n+1} and of g^n, times the distance from V, over eta.
         `rounding` is by how much it could lift regret above the bound: that, and 16 units of
-        float32's epsilon of the cumulative loss. Both are worst cases.
+        float32's epsilon (1,024 where V is free) of the cumulative loss or the Taylor optimum,
+        whichever is larger. Both are worst cases.
 
     Raises:
         ValueError: If the run has no such records, if the Taylor record does not take every step,
@@ -127,7 +129,8 @@ def regret_bound(
     for epoch, loss, (optimum,) in zip(epochs, incurred, optima):
         regret = float(loss) - optimum.loss
         row = bounds.at(epoch, problem.kernels(optimum.weights))
-        of_losses = _ROUNDING_OF_LOSSES * float(np.finfo(np.float32).eps) * float(loss)
+        units = _ROUNDING_ON_BALL if math.isfinite(limit) else _ROUNDING_OF_FREE
+        of_losses = units * float(np.finfo(np.float32).eps) * max(float(loss), optimum.loss)
         own = {
             "scope": problem.name,
             "epoch": epoch + 1,
@@ -178,16 +181,16 @@ class _Bounds:
         count = (epoch + 1) * self._steps
         squared = self._squared[: epoch + 1]
         largest = math.sqrt(squared.max())
-        reaches = self._each("reach", epoch, kernels)
-        reach = np.sqrt(np.sum(np.square(reaches), axis=0))  # in each epoch
+        reach = self._reach(epoch, kernels)
         diameter = float(reach.max())
+        linearized = [one.linearized(epoch, kernels[name]) for name, one in self._layers.items()]
         return {
             "round": count,
             "bound": self._bound(epoch, kernels, float(squared.sum())),
             "d": diameter,
             "g": largest,
             "g_d_root_n": largest * diameter * math.sqrt(count),
-            "linearized_regret": float(sum(self._each("linearized", epoch, kernels))),
+            "linearized_regret": float(sum(linearized)),
             "step_rounding": self._rounding(epoch, reach),
         }
 
@@ -213,18 +216,15 @@ class _Bounds:
         of_gradients = (self._batch_size + 2) * norms.sum(axis=1)
         if self._rate is None:
             return unit * float(np.sum(of_gradients * reach))
-        weights = self._lengths(epoch) + self._rate * norms.max(axis=1)
+        weights = self._reach(epoch, {}) + self._rate * norms.max(axis=1)
         of_weights = self._steps * weights / self._rate
         apart = reach + self._rate * norms.max(axis=1)  # from V, after the step
         return unit * float(np.sum((of_weights + of_gradients) * apart))
 
-    def _each(self, name: str, epoch: int, kernels: dict[str, np.ndarray]) -> list:
-        return [getattr(self._layers[key], name)(epoch, kernels[key]) for key in self._layers]
-
-    def _lengths(self, epoch):
-        """A bound on ||W^n|| in each epoch."""
-        zeros = dict.fromkeys(self._layers, 0.0)
-        return np.sqrt(np.sum(np.square(self._each("reach", epoch, zeros)), axis=0))
+    def _reach(self, epoch, kernels):
+        """A bound on ||W^n - V|| in each epoch; of layers without a V, on ||W^n||."""
+        reaches = [one.reach(epoch, kernels.get(name, 0.0)) for name, one in self._layers.items()]
+        return np.sqrt(np.sum(np.square(reaches), axis=0))
 
 
 def _layers(reader: TaylorReader, gradients: GradientNormReader, scope: Scope) -> Sequence[str]:

@@ -196,7 +196,7 @@ class LayerGradients:
         moved = self.first_kernels[epochs] - kernel
         return float(self.products[epochs].sum() + np.sum(self.sums[epochs] * moved))
 
-    def reach(self, epoch: int, kernel: np.ndarray) -> np.ndarray:
+    def reach(self, epoch: int, kernel: np.ndarray | float) -> np.ndarray:
         """A bound on ||W^n - V|| in each epoch up to this one, (epochs,)."""
         epochs = slice(0, epoch + 1)
         return _lengths(self.first_kernels[epochs] - kernel) + self.distances[epochs].max(axis=1)
