@@ -13,7 +13,9 @@ _SHOWS = {
     "5": ("exploration: three measures, both tasks", "`train`, `record`, `explore`"),
     "6": ("training losses", "`train`, `solve`"),
     "A4": ("the loss, its Taylor loss and its affine approximation along lines", "`lines`"),
+    "bound": ("regret beside its own bound; not in the paper", "`train`, `bound`"),
 }
+_ELSEWHERE = {"bound": "figures/autoencoder/every_step/figure_bound.png"}
 
 
 @registered("figures")
@@ -21,6 +23,6 @@ def figures(results: Results) -> str:
     """Every figure with its file, the command that redraws it and the stages behind it."""
     rows = []
     for number, (shows, stages) in _SHOWS.items():
-        path = f"figures/paper/figure_{number.lower()}.png"
+        path = _ELSEWHERE.get(number, f"figures/paper/figure_{number.lower()}.png")
         rows.append([f"[{number}]({path})", shows, f"`figures {number}`", stages])
     return table(["figure", "shows", "`python -m reproduce ...`", "from nothing"], rows)

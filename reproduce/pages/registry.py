@@ -44,6 +44,11 @@ class Results:
         return table.assign(ball=table["radius"] < float("inf"))
 
     @cached_property
+    def bound(self) -> pd.DataFrame:
+        """Frame of `load.read_bound`."""
+        return load.read_bound(self.runs)
+
+    @cached_property
     def exploration(self) -> dict[str, pd.DataFrame]:
         """Frames of `load.read_exploration`."""
         return load.read_exploration(self.runs)

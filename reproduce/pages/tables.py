@@ -5,6 +5,7 @@ from pathlib import Path
 from reproduce.pages import (  # noqa: F401 - importing registers their tables
     autoencoder,
     blocks,
+    bound,
     certificates,
     claims,
     convnet,

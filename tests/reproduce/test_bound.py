@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reproduce import claims, figures, report, tasks
+from reproduce import claims, figures, optimizers, paths, report, tasks
 from reproduce.cli import main
 from reproduce.figures import figure_bound
 from reproduce.figures.options import Options
@@ -173,6 +173,20 @@ class TestFigure:
     def test_without_a_table_it_says_what_to_do(self, tmp_path, write_set):
         with pytest.raises(NoResults, match="python -m reproduce bound"):
             figures.draw(["bound"], write_set(tmp_path / "runs"), tmp_path / "out")
+
+
+def test_committed_bounds_are_those_of_the_trainings_that_figures_show():
+    """The same trainings, recorded anew, have the same regret to the last digits."""
+    bound, regret = load.read_bound(paths.traces()), load.read_regret(paths.traces())
+    regret = regret[(regret["experiment"] == "linear") & np.isfinite(regret["radius"])]
+    key = ["task", *optimizers.COLUMNS, "seed", "record", "scope", "round"]
+    both = bound.merge(regret, on=key, suffixes=("", "_before"))
+    assert len(both) == len(bound) == 1000
+    np.testing.assert_allclose(both["radius"], both["radius_before"], rtol=1e-4)
+    scale = both["cumulative_loss"]
+    np.testing.assert_allclose(
+        both["regret"] / scale, both["regret_before"] / scale, rtol=0, atol=1e-4
+    )
 
 
 def test_report_has_the_bound(root, tmp_path):
