@@ -22,6 +22,7 @@ from nta_tf import (
     trace,
     variables,
 )
+from nta_tf._version import __version__ as __version__
 from nta_tf.bound import regret_bound
 from nta_tf.from_arrays import regret_from_arrays, run_from_arrays
 from nta_tf.growth import GrowthExponent, growth_equivalence, growth_exponent

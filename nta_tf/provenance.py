@@ -12,17 +12,15 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf._types import Config
+from nta_tf._version import __version__
 
-_PACKAGES = ("nta_tf", "tensorflow", "keras", "numpy", "zarr")
+_PACKAGES = ("tensorflow", "keras", "numpy", "zarr")
 
 
 def model_config(model: keras.Model) -> list[Config]:
     """What the model is, without the names that Keras counts up in a process."""
     return [
-        {
-            **_without_name(keras.layers.serialize(layer)),
-            "weights": [[list(w.shape), w.dtype] for w in layer.weights],
-        }
+        {**_layer_config(layer), "weights": [[list(w.shape), w.dtype] for w in layer.weights]}
         for layer in model.layers
     ]
 
@@ -30,6 +28,15 @@ def model_config(model: keras.Model) -> list[Config]:
 def optimizer_config(optimizer: keras.optimizers.Optimizer) -> Config:
     """What the optimizer is, without its name, or that of one inside it."""
     return _without_names(keras.optimizers.serialize(optimizer))
+
+
+def _layer_config(layer):
+    if isinstance(layer, keras.Model):  # its own config names symbolic tensors, counted up too
+        return {"class_name": type(layer).__name__, "config": {"layers": model_config(layer)}}
+    try:
+        return _without_name(keras.layers.serialize(layer))
+    except (NotImplementedError, TypeError):  # a layer of the user's own that has no config
+        return {"class_name": type(layer).__name__, "config": {}}
 
 
 def _without_name(serialized):
@@ -53,7 +60,7 @@ def fingerprint(inputs: np.ndarray, targets: np.ndarray) -> list[str]:
 
 def circumstances() -> Config:
     """Versions and machine: recorded, but free to differ when a run is resumed."""
-    versions = {"python": platform.python_version()}
+    versions = {"python": platform.python_version(), "nta_tf": __version__}
     for package in _PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from pathlib import Path
 
 from reproduce import commands, paths
 from reproduce.results.runs import ResultsError
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m reproduce",
+        prog=_program(),
         description="Figures and claims of 'Neural Taylor Approximations' (ICML 2017). "
         "Without a command: draws the paper's figures, judges its claims and writes a report, "
         "from saved results. `figures` also draws other readings, optimizers and layers.",
@@ -72,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_study(stages)
     _add_quick(stages)
     return parser
+
+
+def _program() -> str:
+    """What the command was called by."""
+    installed = Path(sys.argv[0]).stem == "nta-reproduce"
+    return "nta-reproduce" if installed else "python -m reproduce"
 
 
 def _add_train(stages: argparse._SubParsersAction) -> None:

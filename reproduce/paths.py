@@ -51,7 +51,8 @@ def figures() -> Path:
     """Default directory of drawn figures.
 
     Returns:
-        `figures` of the clone, so that redrawing updates the committed
-        figures, or `figures` of the working directory without a clone.
+        `figures` of the clone for whoever works in it, so that redrawing updates the committed
+        figures, and otherwise `figures` of the working directory.
     """
-    return (repository() or Path.cwd()) / "figures"
+    clone, here = repository(), Path.cwd()
+    return (clone if clone is not None and here.is_relative_to(clone) else here) / "figures"
