@@ -1,9 +1,13 @@
 """The precision in which training steps compute; variables stay as they are."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import keras
+import tensorflow as tf
+
+from nta_tf.variables import LOW_PRECISION
 
 
 @contextlib.contextmanager
@@ -47,6 +51,47 @@ def computing_in(
     finally:
         for layer, own in zip(layers, before):
             layer.dtype_policy = own
+
+
+@contextlib.contextmanager
+def in_single_precision(layers: Iterable[keras.layers.Layer]) -> Iterator[None]:
+    """Has layers compute in float32 while they are called.
+
+    Args:
+        layers: Layers, as `low_precision_layers` finds them.
+    """
+    layers = list(layers)
+    before = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = keras.DTypePolicy("float32")
+        yield
+    finally:
+        for layer, own in zip(layers, before):
+            layer.dtype_policy = own
+
+
+def low_precision_layers(roots: Iterable[Any]) -> list[keras.layers.Layer]:
+    """Layers that compute in float16 or bfloat16, among layers and all that lie in them.
+
+    Args:
+        roots: Layers; anything else is passed over.
+
+    Returns:
+        A list of layers, each once.
+    """
+    found = {
+        id(layer): layer
+        for root in roots
+        if isinstance(root, keras.layers.Layer)
+        for layer in [root, *root._flatten_layers(include_self=False)]
+    }
+    return [layer for layer in found.values() if layer.compute_dtype in LOW_PRECISION]
+
+
+def at_least_single(value: tf.Tensor) -> tf.Tensor:
+    """A tensor in float32 if it was in float16 or bfloat16, and otherwise as it is."""
+    return tf.cast(value, tf.float32) if value.dtype.name in LOW_PRECISION else value
 
 
 def check_policy(model: keras.Model, dtype_policy: str | keras.DTypePolicy) -> keras.DTypePolicy:

@@ -15,11 +15,11 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from nta_tf import provenance, session
+from nta_tf import provenance, session, training_data
 from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.recorders.weights import WeightReader
 from nta_tf.trace import Run, as_run
-from nta_tf.variables import moving_variables
+from nta_tf.variables import recorded_variables
 
 
 def replay(
@@ -41,8 +41,8 @@ def replay(
     Args:
         run_or_directory: A run of `nta.train`, or its directory.
         model: A `keras.Model` like the one that was trained; its weights are not used.
-        x: The inputs of the run.
-        y: The targets of the run.
+        x: The inputs of the run, as `nta.train` takes them.
+        y: The targets of the run; None for a dataset.
         recorders: `Recorder` objects with names that are new to the run.
         weights: Name of the `nta.WeightRounds` record.
         progress: Whether to show a progress bar. Defaults to only on a terminal.
@@ -67,15 +67,15 @@ def replay(
     """
     run = as_run(run_or_directory)
     kept = WeightReader(run, weights)
-    inputs, targets = _checked(run, model, x, y)
+    data = _checked(run, model, x, y)
     with Run.writing(run.directory):
         run.refresh()
-        _replay(run, kept, model, inputs, targets, recorders, progress)
+        _replay(run, kept, model, data, recorders, progress)
     return run
 
 
-def _replay(run, kept, model, inputs, targets, recorders, progress):
-    training = _training(run, model, len(inputs))
+def _replay(run, kept, model, data, recorders, progress):
+    training = _training(run, model, data)
     for recorder in recorders:
         arrays = recorder.start(training)
         _check_steps(run, recorder, kept)
@@ -86,7 +86,7 @@ def _replay(run, kept, model, inputs, targets, recorders, progress):
         for epoch in tqdm(
             epochs, desc=recorder.name, disable=None if progress is None else not progress
         ):
-            _replay_epoch(run, recorder, epoch, kept, model, inputs, targets)
+            _replay_epoch(run, recorder, epoch, kept, model, data)
             record.commit(epoch + 1)
 
 
@@ -128,8 +128,8 @@ def replay_cost(
     """
     run = as_run(run_or_directory)
     kept = WeightReader(run, weights)
-    inputs, targets = _checked(run, model, x, y)
-    training = _training(run, model, len(inputs))
+    data = _checked(run, model, x, y)
+    training = _training(run, model, data)
     rows = []
     for recorder in recorders:
         arrays = recorder.start(training)
@@ -141,9 +141,7 @@ def replay_cost(
         seconds = []
         for _ in range(2):  # the first time compiles
             start = time.perf_counter()
-            recorded = _look_at_epoch(
-                run, recorder, int(np.argmax(counts)), kept, model, inputs, targets, 1
-            )
+            recorded = _look_at_epoch(run, recorder, int(np.argmax(counts)), kept, model, data, 1)
             seconds.append(time.perf_counter() - start)
         rows.append(
             (
@@ -156,37 +154,33 @@ def replay_cost(
     return pd.DataFrame(rows, columns=["record", "rounds", "bytes", "seconds"])
 
 
-def _training(run, model, examples):
+def _training(run, model, data):
     config = run.config
-    steps = examples // config["batch_size"]
-    return Training(model, config["loss"], config["epochs"], steps, config["batch_size"])
+    size, steps = config["batch_size"], len(data) // config["batch_size"]
+    return Training(model, config["loss"], config["epochs"], steps, size, data.sample)
 
 
-def _replay_epoch(run, recorder, epoch, kept, model, inputs, targets):
-    _look_at_epoch(run, recorder, epoch, kept, model, inputs, targets)
+def _replay_epoch(run, recorder, epoch, kept, model, data):
+    _look_at_epoch(run, recorder, epoch, kept, model, data)
     run.records[recorder.name].write(epoch, recorder.end_epoch())
 
 
-def _look_at_epoch(run, recorder, epoch, kept, model, inputs, targets, blocks=None):
+def _look_at_epoch(run, recorder, epoch, kept, model, data, blocks=None):
     """Gives the recorder the rounds of an epoch (of its first blocks); returns how many."""
-    order = session.epoch_order(run.config["seed"], epoch, len(inputs), run.config["batch_size"])
+    order = session.epoch_order(run.config["seed"], epoch, len(data), run.config["batch_size"])
     block = recorder.rounds_at_once()
     wanted = np.asarray(recorder.steps(epoch))[: None if blocks is None else blocks * block]
     # By position: layers without names of their own are called otherwise in every model.
-    paths = [variable.path for variable in moving_variables(model)]
-    weights = dict(zip(paths, kept.at(epoch, wanted).values()))
+    weights = dict(zip(recorded_variables(model), kept.at(epoch, wanted).values()))
     losses = run.read("losses", epoch)
     recorder.begin_epoch(epoch)
     for first in range(0, len(wanted), block):
         chosen = slice(first, first + block)
-        examples = order[wanted[chosen]]
-        batch = tf.constant(inputs[examples])
         recorder.record(
             Rounds(
                 wanted[chosen],
-                {path: tf.constant(value[chosen]) for path, value in weights.items()},
-                batch,
-                batch if targets is inputs else tf.constant(targets[examples]),
+                {name: tf.constant(value[chosen]) for name, value in weights.items()},
+                *data.taken(order[wanted[chosen]]),
                 losses[wanted[chosen]],
             )
         )
@@ -214,7 +208,7 @@ def _checked(run, model, x, y):
             f"{run!r} was recorded in `model.fit`, whose minibatches are not known; give its "
             "nta.callbacks.RecordRounds the recorders."
         )
-    inputs, targets = session.checked_data(
+    data = training_data.checked(
         model, x, y, config["loss"], config["epochs"], config["batch_size"]
     )
     if _architecture(provenance.model_config(model)) != _architecture(config["model"]):
@@ -222,15 +216,17 @@ def _checked(run, model, x, y):
             f"The model {model.name!r} is not built like the one of {run!r}; make it as it was "
             "made for the training (same layers, names and shapes)."
         )
-    if provenance.fingerprint(inputs, targets) != config["data"]:
+    if data.fingerprint() != config["data"]:
         raise ValueError(f"The data are not those on which {run!r} was trained.")
-    return inputs, targets
+    return data
 
 
 def _architecture(layers):
     """A model's config without its initializers, which make no difference any more."""
     layers = json.loads(json.dumps(layers))
     for layer in layers:
+        if "layers" in layer["config"]:  # a nested model
+            layer["config"]["layers"] = _architecture(layer["config"]["layers"])
         for key in [key for key in layer["config"] if key.endswith("_initializer")]:
             del layer["config"][key]
     return layers

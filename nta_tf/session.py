@@ -1,4 +1,4 @@
-"""What training, callbacks and replaying share: checked data, the run's config, its order."""
+"""What training, callbacks and replaying share: the run's config and arrays, its order."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 
-from nta_tf import losses, provenance
-from nta_tf.linearization.graph import is_graph
-from nta_tf.linearization.softmax import refuse_softmax, softmax_output
+from nta_tf import provenance
 from nta_tf.recorders.base import Recorder, Training
 from nta_tf.trace import ArraySpecification
+from nta_tf.training_data import TrainingData
 
 
 def epoch_order(seed: int, epoch: int, examples: int, batch_size: int) -> np.ndarray:
@@ -41,8 +40,7 @@ def epoch_order(seed: int, epoch: int, examples: int, batch_size: int) -> np.nda
 def run_config(
     training: Training,
     optimizer: keras.optimizers.Optimizer,
-    inputs: np.ndarray,
-    targets: np.ndarray,
+    data: TrainingData,
     recorders: Mapping[str, Recorder],
     *,
     seed: int | None,
@@ -55,8 +53,7 @@ def run_config(
     Args:
         training: The `Training`.
         optimizer: The Keras optimizer.
-        inputs: All examples.
-        targets: Their targets.
+        data: All examples.
         recorders: {name: `Recorder`}, started.
         seed: Seed of the order of the examples, or None if that is not known.
         metadata: What the caller wants to keep.
@@ -74,8 +71,8 @@ def run_config(
         "steps_per_epoch": training.steps_per_epoch,
         "batch_size": training.batch_size,
         "seed": seed,
-        "examples": len(inputs),
-        "data": provenance.fingerprint(inputs, targets),
+        "examples": len(data),
+        "data": data.fingerprint(),
         "dtype_policy": dtype_policy,
         "jit_compile": jit_compile,
         "records": {name: recorder.config() for name, recorder in recorders.items()},
@@ -112,57 +109,3 @@ def by_name(recorders: Iterable[Recorder]) -> dict[str, Recorder]:
             f"Received: {[recorder.name for recorder in recorders]}"
         )
     return named
-
-
-def checked_data(
-    model: keras.Model, x: Any, y: Any, loss: str, epochs: int, batch_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets as arrays that fit the model and the loss, or a clear error.
-
-    Args:
-        model: The `keras.Model`.
-        x: Inputs, (D, ...).
-        y: Targets, or the same object as `x`.
-        loss: Name of the loss.
-        epochs: Number of epochs.
-        batch_size: Examples in a minibatch.
-
-    Returns:
-        Inputs and targets; the same array twice if `y` is `x`.
-
-    Raises:
-        ValueError: If anything does not fit.
-    """
-    if len(getattr(model, "outputs", ())) != 1:
-        raise ValueError(f"The model must have one output. Received: {model!r}")
-    if model.losses:
-        raise ValueError(
-            f"Model {model.name!r} adds losses of its own (regularizers, add_loss), of which the "
-            "Taylor loss knows nothing; leave them out."
-        )
-    inputs = np.asarray(x, dtype=model.inputs[0].dtype)
-    expected = tuple(model.inputs[0].shape[1:])
-    if inputs.ndim != len(expected) + 1 or any(
-        size not in (None, given) for size, given in zip(expected, inputs.shape[1:])
-    ):
-        raise ValueError(
-            f"Inputs of {model.name!r} must have shape (D, {', '.join(map(str, expected))}"
-            f"). Received: {inputs.shape}"
-        )
-    if not np.isfinite(inputs).all():
-        raise ValueError("The inputs hold NaN or infinite values; remove them first.")
-    if epochs < 1 or not 1 <= batch_size <= len(inputs):
-        raise ValueError(
-            f"There must be at least one epoch, and between 1 and {len(inputs)} examples "
-            f"in a minibatch. Received: epochs={epochs}, batch_size={batch_size}"
-        )
-    if loss == "cross_entropy" and is_graph(model) and softmax_output(model):
-        refuse_softmax(model.name)
-    targets = inputs if y is x else np.asarray(y)
-    components = int(np.prod(model.outputs[0].shape[1:]))
-    losses.check_targets(loss, targets, len(inputs), components)
-    if targets is not inputs and not np.issubdtype(targets.dtype, np.integer):
-        targets = targets.astype(model.outputs[0].dtype)
-    elif loss == "mse":
-        targets = targets.astype(model.outputs[0].dtype, copy=False)
-    return inputs, targets

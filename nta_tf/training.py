@@ -11,17 +11,17 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from nta_tf import losses, optimizers, precision, session
+from nta_tf import losses, optimizers, precision, session, training_data
 from nta_tf.compiling import compiled
 from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run
-from nta_tf.variables import moving_variables
+from nta_tf.variables import LOW_PRECISION, recorded_dtype, recorded_variables, seed_states
 
 
 def train(
     model: keras.Model,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
     optimizer: str | keras.optimizers.Optimizer,
     loss: str = "mse",
@@ -50,10 +50,14 @@ def train(
     becomes NaN or infinite ends the run with status "diverged", which is a result.
 
     Args:
-        model: A `keras.Model` with one output. Its weights are trained in place.
-        x: Inputs, (D, ...), NumPy array or tensor.
+        model: A `keras.Model` with one output: a graph of layers, or any that can be called.
+            Its weights are trained in place.
+        x: Inputs, (D, ...), NumPy array or tensor; a list or dictionary of them for a model with
+            several inputs; or a `tf.data.Dataset` of (inputs, targets), which is read into
+            memory once, in its order (so do not let it shuffle), in minibatches or one by one.
         y: Targets: rows (D, p_L) for `"mse"`, integer labels (D,) or one-hot rows for
-            `"cross_entropy"`. Pass the very same object as `x` for an autoencoder.
+            `"cross_entropy"`. Pass the very same object as `x` for an autoencoder. None for a
+            dataset.
         optimizer: A name of `nta.optimizers.get` or any Keras optimizer, one of your own too, whose
             `get_config` says all that makes it.
         loss: `"mse"` or `"cross_entropy"` (on logits).
@@ -86,11 +90,12 @@ def train(
     >>> run.status, run.losses.shape
     ('finished', (2, 4))
     """
-    inputs, targets = session.checked_data(model, x, y, loss, epochs, batch_size)
+    data = training_data.checked(model, x, y, loss, epochs, batch_size)
     optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
     optimizers.check(optimizer, model.trainable_variables)
     optimizer.build(model.trainable_variables)
-    training = Training(model, loss, epochs, len(inputs) // batch_size, batch_size)
+    steps = len(data) // batch_size
+    training = Training(model, loss, epochs, steps, batch_size, data.sample)
     if dtype_policy is not None:
         dtype_policy = precision.check_policy(model, dtype_policy).name
     compilation = {"dtype_policy": dtype_policy, "jit_compile": jit_compile}
@@ -99,8 +104,7 @@ def train(
     config = session.run_config(
         training,
         optimizer,
-        inputs,
-        targets,
+        data,
         recorders,
         seed=seed,
         metadata=metadata,
@@ -108,7 +112,7 @@ def train(
     )
     with Run.writing(directory):
         run = Run.create(directory, config, session.measured_arrays(training), arrays)
-        loop = _Loop(training, optimizer, inputs, targets, recorders, seed, compilation)
+        loop = _Loop(training, optimizer, data, recorders, seed, compilation)
         loop.run(run, progress)
     return run
 
@@ -116,18 +120,19 @@ def train(
 class _Loop:
     """One training: the compiled segment, its recorders, its checkpoints."""
 
-    def __init__(self, training, optimizer, x, y, recorders, seed, compilation):
+    def __init__(self, training, optimizer, data, recorders, seed, compilation):
         self.training = training
         self.recorders = recorders
         self.seed = seed
-        self.examples = len(x)
-        self.x = tf.convert_to_tensor(x)
-        self.y = self.x if y is x else tf.convert_to_tensor(y)
-        self.paths = [variable.path for variable in moving_variables(training.model)]
+        self.data, self.tensors = data, data.tensors()
+        self.variables = recorded_variables(training.model)
         self.slots = min((r.rounds_at_once() for r in recorders.values()), default=1)
-        self.segment = _compile_segment(training, optimizer, self.slots, **compilation)
+        self.segment = _compile_segment(training, optimizer, data.layout, self.slots, **compilation)
         self.gather = compiled(self._gather, reduce_retracing=True)
         self.checkpoint = tf.train.Checkpoint(model=training.model, optimizer=optimizer)
+        seeds = seed_states(training.model)
+        if seeds:  # Keras leaves them out of the model's own
+            self.checkpoint.seeds = [state.value for state in seeds]
 
     def run(self, run, progress):
         run.restore(self.checkpoint)
@@ -150,7 +155,7 @@ class _Loop:
 
     def _epoch(self, run, epoch, bar):
         """Trains one epoch and writes its row of the trace."""
-        order = session.epoch_order(self.seed, epoch, self.examples, self.training.batch_size)
+        order = session.epoch_order(self.seed, epoch, len(self.data), self.training.batch_size)
         wanted = {name: r.steps(epoch) for name, r in self.recorders.items()}
         for recorder in self.recorders.values():
             recorder.begin_epoch(epoch)
@@ -177,7 +182,7 @@ class _Loop:
         slot_of_step = np.full(len(order), -1, np.int32)
         slot_of_step[recorded] = np.arange(len(recorded))
         values, snapshots = self.segment(
-            (self.x,) if self.y is self.x else (self.x, self.y),
+            self.tensors,
             tf.constant(order),
             tf.constant(first, tf.int32),
             tf.constant(last, tf.int32),
@@ -198,7 +203,7 @@ class _Loop:
             recorder.record(
                 Rounds(
                     steps,
-                    dict(zip(self.paths, weights)),
+                    dict(zip(self.variables, weights)),
                     inputs,
                     targets,
                     step_losses[steps],
@@ -209,9 +214,11 @@ class _Loop:
         weights = snapshots
         if slots.shape[0] != self.slots:  # otherwise every snapshot is wanted, in order
             weights = [tf.gather(snapshot, slots) for snapshot in snapshots]
-        inputs = tf.gather(self.x, examples)
-        targets = inputs if self.y is self.x else tf.gather(self.y, examples)
-        return weights, inputs, targets
+        weights = [
+            tf.cast(snapshot, recorded_dtype(variable))
+            for snapshot, variable in zip(weights, self.variables.values())
+        ]
+        return weights, *self.data.layout.split([tf.gather(one, examples) for one in self.tensors])
 
     def _commit(self, run, epoch, diverged):
         """Checkpoints the epoch and makes it count; drops the checkpoint before."""
@@ -225,26 +232,27 @@ class _Loop:
         run.commit(final=final, **progress, checkpoint=run.save(self.checkpoint, epoch + 1))
 
 
-def _compile_segment(training, optimizer, slots, dtype_policy=None, jit_compile=False):
+def _compile_segment(training, optimizer, layout, slots, dtype_policy=None, jit_compile=False):
     """A compiled function that trains steps first..last-1 of an epoch.
 
-    It takes the data (inputs, and targets if they are something else), the order of the epoch,
-    first, last, and for each step the slot in which the weights before the step are kept (or
+    It takes the data's tensors (inputs, and targets if they are something else), the order of the
+    epoch, first, last, and for each step the slot in which the weights before the step are kept (or
     -1), and returns what is measured at each step and the snapshots. The snapshots are copies of
     variables, so that what recorders make of them can never reach the arithmetic of the training.
     The data are arguments: the graph stays in memory for as long as the process lives, since
     Keras's optimizers register a gradient of it, and so does what it has captured.
     """
     model, variables = training.model, training.model.trainable_variables
-    moving, loss_of = moving_variables(model), losses.get(training.loss)
+    kept, loss_of = list(recorded_variables(model).values()), losses.get(training.loss)
     steps, measured = training.steps_per_epoch, session.measurements(training.loss)
 
-    def train_step(data, examples):
-        inputs = tf.gather(data[0], examples)
-        targets = tf.gather(data[1], examples) if len(data) > 1 else inputs
+    def train_step(tensors, examples):
+        inputs, targets = layout.batch([tf.gather(one, examples) for one in tensors])
         with tf.GradientTape() as tape, precision.computing_in(model, dtype_policy):
             outputs = model(inputs, training=True)
-            outputs = tf.reshape(outputs, (training.batch_size, -1))
+            outputs = tf.reshape(keras.tree.flatten(outputs)[0], (training.batch_size, -1))
+            if outputs.dtype.name in LOW_PRECISION:  # losses are no place to save digits
+                outputs = tf.cast(outputs, tf.float32)
             loss = tf.reduce_mean(loss_of(outputs, targets))
             scaled = optimizer.scale_loss(loss)  # the loss itself, but for a LossScaleOptimizer
         optimizer.apply(tape.gradient(scaled, variables), variables)
@@ -253,19 +261,19 @@ def _compile_segment(training, optimizer, slots, dtype_policy=None, jit_compile=
             values["accuracies"] = losses.accuracy(outputs, targets)
         return values
 
-    def segment(data, order, first, last, slot_of_step):
+    def segment(tensors, order, first, last, slot_of_step):
         values = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in measured}
-        snapshots = [tf.TensorArray(v.dtype, slots, element_shape=v.shape) for v in moving]
+        snapshots = [tf.TensorArray(v.dtype, slots, element_shape=v.shape) for v in kept]
         step = first
         while step < last:
             slot = slot_of_step[step]
             if slot >= 0:
                 snapshots = [
-                    array.write(slot, variable.value) for array, variable in zip(snapshots, moving)
+                    array.write(slot, variable.value) for array, variable in zip(snapshots, kept)
                 ]
             # Copy first, then update: the snapshot of round n is W^n.
             with tf.control_dependencies([array.flow for array in snapshots]):
-                of_step = train_step(data, order[step])
+                of_step = train_step(tensors, order[step])
             values = {
                 name: array.write(step, tf.cast(of_step[name], tf.float32))
                 for name, array in values.items()

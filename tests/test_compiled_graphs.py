@@ -9,6 +9,7 @@ from nta_tf.recorders import Training
 from nta_tf.recorders.gradient_tensors import GradientTensorRecorder
 from nta_tf.recorders.normal_equations import NormalEquationRecorder
 from nta_tf.training import _compile_segment
+from nta_tf.training_data import Layout
 from tests import graphs
 
 BATCH = 8
@@ -16,14 +17,15 @@ CONVNET = {"input_shape": (12, 12, 1), "filters": 4, "dense_units": 8}
 
 
 def _segment(model, loss, optimizer, dtype_policy):
-    shape = (32, *model.input_shape[1:])
-    x = tf.zeros(shape)
-    y = tf.zeros(32, tf.int32) if loss == "cross_entropy" else x
+    x = tf.TensorSpec((32, *model.input_shape[1:]))
+    labels = (tf.TensorSpec((32,), tf.int32),) if loss == "cross_entropy" else ()
     optimizer = nta.optimizers.get(optimizer)
     optimizer.build(model.trainable_variables)
     training = Training(model, loss, epochs=1, steps_per_epoch=4, batch_size=BATCH)
-    segment = _compile_segment(training, optimizer, x, y, slots=2, dtype_policy=dtype_policy)
+    layout = Layout(0, own=not labels)
+    segment = _compile_segment(training, optimizer, layout, 2, dtype_policy=dtype_policy)
     return segment.get_concrete_function(
+        (x, *labels),
         tf.TensorSpec((4, BATCH), tf.int32),
         tf.TensorSpec((), tf.int32),
         tf.TensorSpec((), tf.int32),
@@ -68,7 +70,7 @@ def test_gradient_tensor_rounds_of_the_convnet(reduction):
     weights = {v.path: tf.TensorSpec(v.shape) for v in model.trainable_variables}
     _check(
         recorder._look.get_concrete_function(
-            weights, tf.TensorSpec((BATCH, 12, 12, 1)), tf.TensorSpec((BATCH,), tf.int32)
+            weights, [tf.TensorSpec((BATCH, 12, 12, 1))], tf.TensorSpec((BATCH,), tf.int32)
         )
     )
 

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from nta_tf import exploration
 from nta_tf.callbacks.measuring import MeasuredRounds
 from nta_tf.callbacks.record_rounds import Logs
 from nta_tf.recorders import ActivationRounds
+from nta_tf.training_data import Layout, TrainingData
 
 MEASURES = ("minimum_hamming", "switches", "log_volume")
 
@@ -82,9 +82,8 @@ class Exploration(MeasuredRounds):
         self._record_name = recorder.name
 
     def _minibatch(self, epochs):
-        """No targets are known: rounds have the first data point, of which nothing is recorded."""
-        alone = np.asarray(keras.tree.flatten(self._x)[0][:1])
-        return alone, alone
+        """Nothing: rounds have weights alone, and the recorder has its own data points."""
+        return TrainingData([np.zeros((1, 1))], Layout(0, own=True))
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
         if logs and "loss" in logs and not self._diverged and self.run.epochs == epoch:

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from nta_tf import losses, session
+from nta_tf import losses, session, training_data
 from nta_tf.compiling import compiled
 from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run
-from nta_tf.variables import moving_variables
+from nta_tf.variables import LOW_PRECISION, recorded_dtype, recorded_variables
 
 Logs = Mapping[str, Any] | None
 # `fit` tells no callback that it was interrupted, so that a lock may outlive it.
@@ -32,8 +32,9 @@ class RecordRounds(keras.callbacks.Callback):
     measures of `nta.exploration` take what they need. The training itself is not changed.
 
     Args:
-        x: The minibatch at which the rounds are taken, (B, ...).
-        y: Its targets.
+        x: The minibatch at which the rounds are taken, (B, ...), as `nta.train` takes inputs: a
+            list or dictionary for several inputs, or a `tf.data.Dataset`.
+        y: Its targets; None for a dataset.
         recorders: `Recorder` objects with different names.
         loss: `"mse"` or `"cross_entropy"` (on logits): what the model is trained on.
         directory: Where the run is kept, or None to keep it in memory. A run that was
@@ -87,14 +88,13 @@ class RecordRounds(keras.callbacks.Callback):
                 "The number of steps an epoch is not known before the training; give "
                 "`fit` steps_per_epoch."
             )
-        inputs, targets = self._minibatch(epochs)
-        training = Training(self.model, self._loss, epochs, steps, len(inputs))
+        data = self._minibatch(epochs)
+        training = Training(self.model, self._loss, epochs, steps, len(data), data.sample)
         arrays = session.start_recorders(training, self._recorders)
         config = session.run_config(
             training,
             self.model.optimizer,
-            inputs,
-            targets,
+            data,
             self._recorders,
             seed=None,  # `fit` draws the minibatches that it trains on
         )
@@ -102,8 +102,8 @@ class RecordRounds(keras.callbacks.Callback):
         self._lock()
         self.run = Run.create(self._directory, config, measured, arrays)
         self._steps = steps
-        self._inputs = tf.constant(inputs)
-        self._targets = self._inputs if targets is inputs else tf.constant(targets)
+        self._data, self._tensors = data, data.tensors()
+        self._variables = recorded_variables(self.model)
         self._evaluate = compiled(self._evaluate_minibatch, autograph=False)
         self._diverged = self.run.status == "diverged"
 
@@ -145,16 +145,18 @@ class RecordRounds(keras.callbacks.Callback):
         self._unlock()
 
     def _minibatch(self, epochs):
-        """Inputs and targets of every round, checked."""
-        inputs, targets = session.checked_data(
-            self.model, self._x, self._y, self._loss, epochs, len(self._x)
-        )
-        _check_compiled_loss(self.model, inputs, targets, self._loss)
-        return inputs, targets
+        """The examples of every round, checked."""
+        examples = 1 if isinstance(self._x, tf.data.Dataset) else _count(self._x)
+        data = training_data.checked(self.model, self._x, self._y, self._loss, epochs, examples)
+        _check_compiled_loss(self.model, data, self._loss)
+        return data
 
     def _record(self, step):
         """Gives the recorders that ask for it the round of this step."""
-        weights = {v.path: v.value[tf.newaxis] for v in moving_variables(self.model)}
+        weights = {
+            name: tf.cast(variable.value, recorded_dtype(variable))[tf.newaxis]
+            for name, variable in self._variables.items()
+        }
         for name, value in self._evaluate().items():
             self._measured[name][step] = value.numpy()
         loss = self._measured["losses"][[step]]
@@ -162,7 +164,7 @@ class RecordRounds(keras.callbacks.Callback):
             self._diverged = not np.isfinite(loss).all()
             if self._diverged:
                 return
-        batch = [tensor[tf.newaxis] for tensor in (self._inputs, self._targets)]
+        batch = self._data.layout.split([tensor[tf.newaxis] for tensor in self._tensors])
         for name, recorder in self._recorders.items():
             if step in self._wanted[name]:
                 recorder.record(Rounds(np.array([step]), weights, *batch, loss))
@@ -171,11 +173,11 @@ class RecordRounds(keras.callbacks.Callback):
         """Loss (and accuracy) of the minibatch at the weights of the moment, if it has one."""
         if self._loss is None:
             return {}
-        outputs = self.model(self._inputs, training=False)
-        outputs = tf.reshape(outputs, (tf.shape(self._inputs)[0], -1))
-        values = {"losses": tf.reduce_mean(losses.get(self._loss)(outputs, self._targets))}
+        outputs, targets = _outputs(self.model, self._data, self._tensors)
+        rows = tf.reshape(outputs, (len(self._data), -1))
+        values = {"losses": tf.reduce_mean(losses.get(self._loss)(rows, targets))}
         if "accuracies" in self._measured:
-            values["accuracies"] = losses.accuracy(outputs, self._targets)
+            values["accuracies"] = losses.accuracy(rows, targets)
         return values
 
     def _check_missed(self, step):
@@ -204,7 +206,22 @@ class RecordRounds(keras.callbacks.Callback):
                 lock.close()
 
 
-def _check_compiled_loss(model, inputs, targets, loss):
+def _count(x):
+    """How many examples there are."""
+    leaves = keras.tree.flatten(x) if isinstance(x, (list, tuple, Mapping)) else [x]
+    return len(leaves[0]) if leaves and np.ndim(leaves[0]) else len(x)
+
+
+def _outputs(model, data, tensors):
+    """The model's output in inference mode, in float32 at least, and the targets."""
+    inputs, targets = data.layout.batch(tensors)
+    outputs = keras.tree.flatten(model(inputs, training=False))[0]
+    if outputs.dtype.name in LOW_PRECISION:
+        outputs = tf.cast(outputs, tf.float32)
+    return outputs, targets
+
+
+def _check_compiled_loss(model, data, loss):
     """Raises if the compiled loss is another one: by its value on the minibatch.
 
     What cannot be called as it was given to `compile` (a list, a model's own training step) is
@@ -216,8 +233,8 @@ def _check_compiled_loss(model, inputs, targets, loss):
         return
     if compiled is None:
         return
-    outputs = model(inputs, training=False)
-    rows = tf.reshape(outputs, (len(inputs), -1))
+    outputs, _ = _outputs(model, data, data.tensors())
+    rows, targets = tf.reshape(outputs, (len(data), -1)), data.targets
     recorded = float(tf.reduce_mean(losses.get(loss)(rows, targets)))
     values = [_value(compiled, same, outputs) for same in _alike(targets, outputs)]
     values = [value for value in values if value is not None]

@@ -159,4 +159,4 @@ def outputs_at(model: keras.Model, x: Any, weights: Mapping[str, Any]) -> tf.Ten
     """
     evaluated = OpenedModel(model) if is_graph(model) else CalledModel(model, x)
     values = {path: tf.convert_to_tensor(value) for path, value in weights.items()}
-    return evaluated.chosen_outputs(evaluated.checked(x), values)[0]
+    return evaluated.exact_outputs(evaluated.checked(x), values)[0]

@@ -10,9 +10,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nta_tf import precision
 from nta_tf.linearization.evaluated import EvaluatedModel, Outputs, Weights, chosen
 from nta_tf.linearization.inputs import check_finite
 from nta_tf.linearization.taking_over import grouped
+from nta_tf.variables import LOW_PRECISION, seed_states
 
 
 class CalledModel(EvaluatedModel):
@@ -24,24 +26,31 @@ class CalledModel(EvaluatedModel):
         model: A `keras.Model`, which is built by calling it on one example if need be.
         x: A minibatch, in the structure in which the model takes it.
         outputs: Name (key) or position of an output, or a list of them; None is the only one.
+        training: Whether it is run in training mode.
 
     Attributes:
         name: Name of the model.
-        variables: All weights of the model.
+        variables: All weights of the model; in training mode also the states of its seeds.
     """
 
-    def __init__(self, model: keras.Model, x: Any, outputs: Outputs = None) -> None:
+    def __init__(
+        self, model: keras.Model, x: Any, outputs: Outputs = None, training: bool = False
+    ) -> None:
         self._model = weakref.ref(model)
         self.name = model.name
-        self._dtype = model.compute_dtype
+        low = model.compute_dtype in LOW_PRECISION
+        self._dtype = "float32" if low else model.compute_dtype
+        self.training = training
         self._structure = structure_of(x)
         first = [tensor[:1] for tensor in self.checked(x)]
         results = model(self._packed(first), training=False)  # builds it
         names = sorted(results) if isinstance(results, dict) else None
         count = len(keras.tree.flatten(results))
         self._chosen = chosen(model.name, names or [f"output_{n}" for n in range(count)], outputs)
-        self.variables = list(model.weights)
+        self._seeds = seed_states(model) if training else []
+        self.variables = [*model.weights, *self._seeds]
         self.grouped = grouped(model._flatten_layers(include_self=False))
+        self.low = precision.low_precision_layers([model])
 
     def checked(self, x: Any) -> list[tf.Tensor]:
         leaves = [tf.convert_to_tensor(leaf) for leaf in keras.tree.flatten(as_arrays(x))]
@@ -57,10 +66,10 @@ class CalledModel(EvaluatedModel):
     def chosen_outputs(self, inputs: Sequence[tf.Tensor], weights: Weights | None) -> list:
         model = self._alive()
         with self.at(weights) as scope:
-            results = model(self._packed(inputs), training=False)
+            results = model(self._packed(inputs), training=self.training)
             if scope is not None:
                 given = {id(variable): value for variable, value in self._mapping(weights or {})}
-                _check_nothing_trained(model, scope, given)
+                _check_nothing_trained(model, scope, given, self._seeds)
         leaves = keras.tree.flatten(results)
         return [leaves[position] for position in self._chosen]
 
@@ -87,9 +96,11 @@ def structure_of(x: Any) -> Any:
     return keras.tree.map_structure(lambda _: 0, as_arrays(x))
 
 
-def _check_nothing_trained(model: keras.Model, scope: Any, given: dict[int, Any]) -> None:
+def _check_nothing_trained(
+    model: keras.Model, scope: Any, given: dict[int, Any], seeds: list[keras.Variable]
+) -> None:
     """Raises if the call moved a state of the model, as layers in training mode do."""
-    metrics = {id(variable) for variable in getattr(model, "metrics_variables", [])}
+    metrics = {id(variable) for variable in [*getattr(model, "metrics_variables", []), *seeds]}
     for variable in model.variables:
         value = scope.get_current_value(variable)
         if value is None or id(variable) in metrics or value is given.get(id(variable)):

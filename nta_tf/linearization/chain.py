@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
+from nta_tf import precision
 from nta_tf.linearization.rules import DenseRule
 
 if TYPE_CHECKING:
@@ -80,11 +81,8 @@ class DenseChain:
 
     def weights(self) -> tuple[list[tf.Tensor], list[tf.Tensor | None]]:
         """The layers' own kernels and biases, as two lists of tensors."""
-        kernels = [tf.convert_to_tensor(layer.kernel.value) for layer in self.layers]
-        biases = [
-            tf.convert_to_tensor(layer.bias.value) if layer.use_bias else None
-            for layer in self.layers
-        ]
+        kernels = [_value(layer.kernel) for layer in self.layers]
+        biases = [_value(layer.bias) if layer.use_bias else None for layer in self.layers]
         return kernels, biases
 
     def evaluate(
@@ -345,6 +343,10 @@ def _activate(activation, preactivation):
         tape.watch(preactivation)
         activated = activation(preactivation)
     return activated, tape.gradient(activated, preactivation)
+
+
+def _value(variable):
+    return precision.at_least_single(tf.convert_to_tensor(variable.value))
 
 
 def _append_function(functions, layer_or_function):

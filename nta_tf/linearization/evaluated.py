@@ -11,24 +11,31 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from nta_tf import precision
 from nta_tf.linearization.taking_over import by_their_rules
+from nta_tf.variables import LOW_PRECISION
 
 Weights = Mapping[str, tf.Tensor] | Sequence[tf.Tensor]
 Outputs = int | str | Sequence[int | str] | None
 
 
 class EvaluatedModel(abc.ABC):
-    """A Keras model that is run in inference mode at any weights.
+    """A Keras model that is run at any weights, in float32 at least.
 
     Attributes:
         name: Name of the model.
-        variables: All weights of the model.
+        variables: All weights of the model; in training mode also the states of its seeds.
         grouped: Its grouped convolutions, which are computed by their rule.
+        low: Its layers that compute in float16 or bfloat16, which is too coarse for derivatives.
+        training: Whether it is run in training mode, in which dropout draws masks.
     """
 
     name: str
     variables: list[keras.Variable]
     grouped: list[keras.layers.Layer]
+    low: list[keras.layers.Layer]
+    training: bool = False
+    _is_exact = False
 
     @abc.abstractmethod
     def checked(self, x: Any) -> list[tf.Tensor]:
@@ -40,8 +47,7 @@ class EvaluatedModel(abc.ABC):
 
     def rows(self, inputs: Sequence[tf.Tensor], weights: Weights | None = None) -> tf.Tensor:
         """The chosen outputs of each example in one row, (B, p_L)."""
-        with by_their_rules(self.grouped):
-            outputs = self.chosen_outputs(inputs, weights)
+        outputs = self.exact_outputs(inputs, weights)
         if len(outputs) == 1 and outputs[0].shape.rank == 2:
             return outputs[0]
         rows = [
@@ -50,9 +56,20 @@ class EvaluatedModel(abc.ABC):
         ]
         return rows[0] if len(rows) == 1 else tf.concat(rows, axis=1)
 
+    def exact_outputs(self, inputs: Sequence[tf.Tensor], weights: Weights | None = None) -> list:
+        """The chosen outputs, each (B, ...), in float32 at least and as their rules have them."""
+        if self.low:
+            weights = self._in_single_precision(weights)
+        self._is_exact = True
+        try:
+            with by_their_rules(self.grouped), precision.in_single_precision(self.low):
+                return self.chosen_outputs(inputs, weights)
+        finally:
+            self._is_exact = False
+
     def snapshot(self) -> list[tf.Tensor]:
         """Copies of all weights as they are now, in the order of `variables`."""
-        return [tf.identity(variable.value) for variable in self.variables]
+        return [precision.at_least_single(tf.identity(v.value)) for v in self.variables]
 
     def at(self, weights: Weights | None) -> contextlib.AbstractContextManager:
         """A scope in which the model's variables have the given values.
@@ -63,7 +80,13 @@ class EvaluatedModel(abc.ABC):
         """
         if weights is None:
             return contextlib.nullcontext()
-        return keras.StatelessScope(state_mapping=self._mapping(weights))
+        mapping = self._mapping(weights)
+        return _exact_scope(mapping) if self._is_exact else keras.StatelessScope(mapping)
+
+    def _in_single_precision(self, weights: Weights | None) -> list[tf.Tensor]:
+        given = {} if weights is None else {id(v): value for v, value in self._mapping(weights)}
+        values = [given.get(id(variable), variable.value) for variable in self.variables]
+        return [precision.at_least_single(tf.convert_to_tensor(value)) for value in values]
 
     def _mapping(self, weights: Weights) -> list[tuple[keras.Variable, tf.Tensor]]:
         if not isinstance(weights, Mapping):
@@ -77,6 +100,16 @@ class EvaluatedModel(abc.ABC):
                 "nested models share a name, give a list of tensors like `variables`."
             )
         return [(self.variables[paths.index(path)], value) for path, value in weights.items()]
+
+
+def _exact_scope(mapping: Sequence[tuple[keras.Variable, tf.Tensor]]) -> keras.StatelessScope:
+    """A scope in which variables have values, those of float16 and bfloat16 in float32."""
+    low = [variable.dtype in LOW_PRECISION for variable, _ in mapping]
+    scope = keras.StatelessScope([pair for pair, short in zip(mapping, low) if not short])
+    for pair, short in zip(mapping, low):
+        if short:  # the scope's constructor would round it
+            scope.add_update(pair)
+    return scope
 
 
 def chosen(model: str, names: Sequence[str], outputs: Outputs) -> list[int]:

@@ -151,6 +151,13 @@ def is_graph(model: keras.Model) -> bool:
     return type(model).call in (functional.call, keras.Sequential.call)
 
 
+def input_structure(model: keras.Model) -> Any:
+    """How a graph of layers takes its inputs, with zeros in the place of symbolic tensors."""
+    if isinstance(model, keras.Sequential):  # which has no `input` before it is called
+        return 0
+    return keras.tree.map_structure(lambda _: 0, model.input)
+
+
 class _Call(keras.layers.Layer):
     """Calls a layer of the user's model without adding a node to that layer's graph."""
 

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from nta_tf.variables import LOW_PRECISION
+
 if TYPE_CHECKING:
     from nta_tf.linearization.opened import OpenedModel
 
@@ -29,7 +31,7 @@ def checked_inputs(model: OpenedModel, x: Any) -> list[tf.Tensor]:
     """
     given = _as_list(model, x)
     inputs = [
-        tf.cast(tf.convert_to_tensor(tensor), symbol.dtype)
+        tf.cast(tf.convert_to_tensor(tensor), _dtype(symbol.dtype))
         for tensor, symbol in zip(given, model.inputs)
     ]
     fit = len(given) == len(model.inputs) and all(
@@ -54,6 +56,11 @@ def check_finite(inputs: Sequence[tf.Tensor]) -> None:
     for tensor in inputs:
         if tensor.dtype.is_floating and not np.isfinite(keras.ops.convert_to_numpy(tensor)).all():
             raise ValueError("The inputs hold NaN or infinite values; remove them first.")
+
+
+def _dtype(name: str) -> str:
+    """Models that compute in less are linearized in float32."""
+    return "float32" if name in LOW_PRECISION else name
 
 
 def _as_list(model, x):

@@ -12,10 +12,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from nta_tf import precision
 from nta_tf.linearization.evaluated import EvaluatedModel, Outputs, Weights, chosen
 from nta_tf.linearization.graph import Graph, LayerCall
 from nta_tf.linearization.inputs import checked_inputs
 from nta_tf.linearization.taking_over import grouped
+from nta_tf.variables import seed_states
 
 
 class OpenedModel(EvaluatedModel):
@@ -24,6 +26,7 @@ class OpenedModel(EvaluatedModel):
     Args:
         model: A functional or sequential `keras.Model`.
         outputs: Name or position of an output, or a list of them; None is the only one.
+        training: Whether it is run in training mode.
 
     Attributes:
         name: Name of the model.
@@ -31,13 +34,13 @@ class OpenedModel(EvaluatedModel):
         inputs: The symbolic inputs.
         output: The symbolic output, the first of those that are chosen.
         input_names: What the inputs are called in a dictionary of inputs.
-        variables: All weights of the model.
+        variables: All weights of the model; in training mode also the states of its seeds.
 
     Raises:
         ValueError: If the model is no graph of layers, or an output is unknown.
     """
 
-    def __init__(self, model: keras.Model, outputs: Outputs = None) -> None:
+    def __init__(self, model: keras.Model, outputs: Outputs = None, training: bool = False) -> None:
         self._graph = Graph(model)
         self.name = model.name
         self.calls = self._graph.calls
@@ -48,8 +51,10 @@ class OpenedModel(EvaluatedModel):
         structure = getattr(model, "input", None)
         by_key = sorted(structure) if isinstance(structure, dict) else None
         self.input_names = by_key or [symbol.name for symbol in model.inputs]
-        self.variables = list(model.weights)
+        self.training = training
+        self.variables = [*model.weights, *(seed_states(model) if training else [])]
         self.grouped = grouped(call.layer for call in self.calls)
+        self.low = precision.low_precision_layers(call.layer for call in self.calls)
 
     def checked(self, x: Any) -> list[tf.Tensor]:
         return checked_inputs(self, x)
@@ -63,7 +68,7 @@ class OpenedModel(EvaluatedModel):
         evaluate: Callable[[LayerCall, Any, Any], Any],
         weights: Weights | None = None,
     ) -> Any:
-        """Runs the calls of the graph in inference mode.
+        """Runs the calls of the graph, in inference mode unless it was opened for training.
 
         Args:
             inputs: A batch of inputs; a list of tensors if the model has several.
@@ -90,9 +95,16 @@ class OpenedModel(EvaluatedModel):
 
     def _run(self, inputs: Any, evaluate: Callable, weights: Weights | None) -> list:
         inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+
+        def in_mode(call, args, kwargs):
+            # The graph has written down the mode in which it was built.
+            kwargs = {name: value for name, value in kwargs.items() if name != "training"}
+            return evaluate(call, args, kwargs)
+
+        run = in_mode if self.training else evaluate
         with self.at(weights):
-            outputs = _Inference(lambda tensors: self._graph.run(tensors, evaluate))(
-                inputs, training=False
+            outputs = _Inference(lambda tensors: self._graph.run(tensors, run))(
+                inputs, training=self.training
             )
         return [outputs[position] for position in self._chosen]
 

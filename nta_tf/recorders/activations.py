@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from nta_tf import provenance, schedules
 from nta_tf.compiling import compiled
-from nta_tf.linearization.inputs import checked_inputs
 from nta_tf.recorders.base import (
     ArraySpecification,
     Rounds,
@@ -19,10 +18,12 @@ from nta_tf.recorders.base import (
     Training,
     padded,
 )
-from nta_tf.rectifiers import Rectifiers
+from nta_tf.rectifiers import rectifiers_of
 from nta_tf.sampling import chosen_units, draw
 from nta_tf.schedules import Schedule
 from nta_tf.trace import Run
+from nta_tf.training_data import inputs_of
+from nta_tf.variables import Values
 
 KIND = "activation_rounds"
 
@@ -39,12 +40,12 @@ class ActivationRounds(ScheduledRecorder):
     packed on the device, eight units to a byte, each rectifier layer from a byte of its own.
     What is recorded is what `nta.exploration` measures.
 
-    Any model that is a graph of layers is taken; its rectifiers are found wherever they are,
-    as layers of their own or as activations of others.
+    Any model is taken. Its rectifiers are found wherever they are in a graph of layers, as layers
+    of their own or as activations of others; in a model that is no graph, where they are layers.
 
     Args:
-        x: Data points, (D, ...), NumPy array or tensor; a list of them if the model has
-            several inputs.
+        x: Data points, (D, ...), NumPy array or tensor; a list or dictionary of them if the model
+            has several inputs; or a `tf.data.Dataset` of them, or of (inputs, targets).
         layers: Names of rectifier layers, or None for all of them.
         points: How many of the data points are taken, chosen with `seed`; None for all.
             (Appendix A6 takes 1% of CIFAR-10.)
@@ -94,18 +95,14 @@ class ActivationRounds(ScheduledRecorder):
     def start(self, training: Training) -> dict[str, ArraySpecification]:
         self._training = training
         self._most = self._most_rounds()
-        self._rectifiers = Rectifiers(training.model, self.layers)
+        self._rectifiers = rectifiers_of(training.model, training.sample, self.layers)
+        self._values = Values(training.model, self._rectifiers.variables)
         self._points = self._chosen_points()
         shapes = self._rectifiers.shapes
         self._chosen = {
             name: chosen_units(name, shape, self.units, self.seed) for name, shape in shapes.items()
         }
-        widest = max(
-            math.prod(call.output.shape[1:])
-            for call in self._rectifiers.calls
-            if hasattr(call.output, "shape") and None not in call.output.shape[1:]
-        )
-        self._block = max(1, _VALUES_AT_ONCE // widest)
+        self._block = max(1, _VALUES_AT_ONCE // self._rectifiers.widest)
         self._look = compiled(self._look_at_block, autograph=False, reduce_retracing=True)
         count = len(self._points[0])
         bits = {
@@ -119,7 +116,7 @@ class ActivationRounds(ScheduledRecorder):
 
     def record(self, rounds: Rounds) -> None:
         for n in range(len(rounds.steps)):
-            weights = {path: value[n] for path, value in rounds.weights.items()}
+            weights = {name: value[n] for name, value in rounds.weights.items()}
             blocks = [
                 self._look(
                     weights, [inputs[first : first + self._block] for inputs in self._points]
@@ -155,7 +152,7 @@ class ActivationRounds(ScheduledRecorder):
         return [inputs.numpy() for inputs in self._points]
 
     def _chosen_points(self):
-        inputs = checked_inputs(self._rectifiers, self._x)
+        inputs = self._rectifiers.checked(inputs_of(self._training.model, self._x))
         count = len(inputs[0])
         if self.points is not None and self.points > count:
             raise ValueError(f"There are {count} data points. Received: points={self.points}")
@@ -167,7 +164,11 @@ class ActivationRounds(ScheduledRecorder):
     def _look_at_block(self, weights, inputs):
         """Packed bits of a block of data points, {rectifier: (B, bytes)}."""
         packed = {}
-        for name, active in self._rectifiers(inputs, weights).items():
+        values = [
+            tf.cast(value, variable.dtype)  # configurations are those of the model's own precision
+            for value, variable in zip(self._values(weights), self._rectifiers.variables)
+        ]
+        for name, active in self._rectifiers(inputs, values).items():
             rows = tf.reshape(active, (-1, math.prod(active.shape[1:])))
             if len(self._chosen[name]) < rows.shape[1]:
                 rows = tf.gather(rows, self._chosen[name], axis=1)

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf import schedules
+from nta_tf.linearization.graph import input_structure
 from nta_tf.schedules import Schedule
 from nta_tf.trace import ArraySpecification, Record
 
@@ -27,6 +28,8 @@ class Training:
         epochs: Number of epochs.
         steps_per_epoch: Number of steps (minibatches) in each of them.
         batch_size: Examples in a minibatch.
+        sample: Inputs of the first examples, as the model takes them: what a model that is no
+            graph of layers is understood by. None makes zeros, which do for a graph.
     """
 
     model: keras.Model
@@ -34,6 +37,16 @@ class Training:
     epochs: int
     steps_per_epoch: int
     batch_size: int
+    sample: Any = None
+
+    def __post_init__(self) -> None:
+        if self.sample is None and getattr(self.model, "inputs", None):
+            zeros = [
+                tf.zeros((2, *(size or 1 for size in symbol.shape[1:])), symbol.dtype)
+                for symbol in self.model.inputs
+            ]
+            sample = keras.tree.pack_sequence_as(input_structure(self.model), zeros)
+            object.__setattr__(self, "sample", sample)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,18 +55,25 @@ class Rounds:
 
     Attributes:
         steps: NumPy array (R,), steps of the epoch.
-        weights: For each variable that training moves, by path, a tensor (R, ...): W^n, and
-            statistics such as those of BatchNormalization, as they were before the step.
-        inputs: Tensor (R, B, ...).
+        weights: For each variable that training moves, by name (`nta.variables`), a tensor
+            (R, ...): W^n, statistics such as those of BatchNormalization, and states of the seeds
+            of dropout, as they were before the step; float32 at least.
+        inputs: Tensor (R, B, ...); a list of them for a model with several inputs.
         targets: Tensor (R, B, ...).
         losses: NumPy array (R,), the loss that training incurred on each round.
     """
 
     steps: np.ndarray
     weights: Mapping[str, tf.Tensor]
-    inputs: tf.Tensor
+    inputs: tf.Tensor | list[tf.Tensor]
     targets: tf.Tensor
     losses: np.ndarray
+
+    def of(self, n: int) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], tf.Tensor]:
+        """Weights, inputs (a list, one an input of the model) and targets of one round."""
+        inputs = self.inputs if isinstance(self.inputs, list) else [self.inputs]
+        weights = {name: value[n] for name, value in self.weights.items()}
+        return weights, [leaf[n] for leaf in inputs], self.targets[n]
 
 
 class Recorder(abc.ABC):

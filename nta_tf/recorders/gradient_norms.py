@@ -15,7 +15,7 @@ from nta_tf.compiling import compiled
 from nta_tf.linearization.taps import TappedModel
 from nta_tf.recorders.base import ArraySpecification, Rounds, ScheduledRecorder, Training
 from nta_tf.trace import Record, Run
-from nta_tf.variables import moving_variables
+from nta_tf.variables import Values, recorded_dtype, recorded_variables
 
 KIND = "gradient_norms"
 
@@ -62,9 +62,10 @@ class GradientNorms(ScheduledRecorder):
     def start(self, training: Training) -> dict[str, ArraySpecification]:
         self._training = training
         self._tapped = TappedModel(training.model, self.layers)
-        self._paths = {name: tap.weight.path for name, tap in self._tapped.taps.items()}
-        moving = [variable.path for variable in moving_variables(training.model)]
-        frozen = [name for name, path in self._paths.items() if path not in moving]
+        self._values = Values(training.model, self._tapped.variables)
+        taps = self._tapped.taps.items()
+        self._names = {name: self._values.name_of(tap.weight) for name, tap in taps}
+        frozen = [name for name, recorded in self._names.items() if recorded is None]
         if frozen:
             raise ValueError(
                 f"Gradient norms are those of layers that train. Received: frozen layers {frozen}; "
@@ -75,8 +76,8 @@ class GradientNorms(ScheduledRecorder):
 
     def rounds_at_once(self) -> int:
         """As many rounds as keep the weights of a block below 64 MiB."""
-        variables = moving_variables(self._training.model)
-        size = sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
+        variables = recorded_variables(self._training.model).values()
+        size = sum(math.prod(v.shape) * tf.as_dtype(recorded_dtype(v)).size for v in variables)
         return int(np.clip(_BLOCK_BYTES // size, 1, 32))
 
     def begin_epoch(self, epoch: int) -> None:
@@ -87,9 +88,10 @@ class GradientNorms(ScheduledRecorder):
 
     def record(self, rounds: Rounds) -> None:
         if not self._first:
-            self._first = {name: rounds.weights[path][0] for name, path in self._paths.items()}
+            self._first = {name: rounds.weights[kept][0] for name, kept in self._names.items()}
+        inputs = rounds.inputs if isinstance(rounds.inputs, list) else [rounds.inputs]
         rows, sums, self._last = self._look(
-            dict(rounds.weights), rounds.inputs, rounds.targets, self._first
+            dict(rounds.weights), inputs, rounds.targets, self._first
         )
         self._rows.append({name: row.numpy() for name, row in rows.items()})
         self._sums = {name: self._sums.get(name, 0) + value for name, value in sums.items()}
@@ -104,7 +106,7 @@ class GradientNorms(ScheduledRecorder):
         return {"rounds": sum(len(next(iter(row.values()))) for row in self._rows), **arrays}
 
     def config(self) -> dict[str, Any]:
-        return {"kind": KIND, "schedule": str(self.schedule), "layers": list(self._paths)}
+        return {"kind": KIND, "schedule": str(self.schedule), "layers": list(self._names)}
 
     def _look_at_rounds(self, weights, inputs, targets, first):
         """Of a block of rounds: an entry for each round, sums, and what its last round had."""
@@ -112,13 +114,13 @@ class GradientNorms(ScheduledRecorder):
             self._gradients,
             (weights, inputs, targets),
             fn_output_signature={
-                name: tf.TensorSpec(tap.weight.shape, tap.weight.dtype)
+                name: tf.TensorSpec(tap.weight.shape, recorded_dtype(tap.weight))
                 for name, tap in self._tapped.taps.items()
             },
         )
         rows, sums, last = {}, {}, {}
         for layer, gradient in gradients.items():
-            kernel = weights[self._paths[layer]]
+            kernel = weights[self._names[layer]]
             last[f"{layer}/last_kernel"], last[f"{layer}/last_gradient"] = kernel[-1], gradient[-1]
             gradient = tf.cast(gradient, tf.float64)
             moved = tf.cast(kernel, tf.float64) - tf.cast(first[layer], tf.float64)
@@ -132,10 +134,10 @@ class GradientNorms(ScheduledRecorder):
     def _gradients(self, one):
         """g of every layer at one round."""
         weights, inputs, targets = one
-        kernels = {name: weights[path] for name, path in self._paths.items()}
+        kernels = {name: weights[kept] for name, kept in self._names.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(kernels.values()))
-            outputs = self._tapped.rows([inputs], weights)
+            outputs = self._tapped.rows(inputs, self._values(weights))
             loss = tf.reduce_mean(losses.get(self._training.loss)(outputs, targets))
         return tape.gradient(loss, kernels, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
@@ -143,7 +145,7 @@ class GradientNorms(ScheduledRecorder):
         steps = (self._training.steps_per_epoch,)
         arrays = {"rounds": ArraySpecification((), "int64")}
         for name, tap in self._tapped.taps.items():
-            shape, dtype = tuple(tap.weight.shape), tap.weight.dtype
+            shape, dtype = tuple(tap.weight.shape), recorded_dtype(tap.weight)
             arrays |= {
                 f"{name}/squared_norms": ArraySpecification(steps, "float64"),
                 f"{name}/distances": ArraySpecification(steps, "float64"),

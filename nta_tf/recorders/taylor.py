@@ -45,9 +45,9 @@ class TaylorRounds(Recorder):
     Weights W^n at the rounds are kept as well: they give the ball of Theorem 2.
 
     Args:
-        layers: Names of layers, or None for every layer (in the normal equations: every
-            Dense layer but the first, whose P x P hessian is usually too large: 39,200
-            squared for the autoencoder).
+        layers: Names of layers or variables, as for `nta.linearize`, or None for every trainable
+            weight that multiplies (in the normal equations: every Dense layer but the first, whose
+            P x P hessian is usually too large: 39,200 squared for the autoencoder).
         reduction: `"per_example"` (Definition 1) or `"batch_mean"` (one mean G a round).
         schedule: Which steps are rounds; see `nta.schedules.get`.
         bias: Whether the biases of a layer belong to its weights V, or stay at their
@@ -60,6 +60,10 @@ class TaylorRounds(Recorder):
         examples: How many examples of each minibatch a round of gradient tensors takes,
             chosen with `seed`; None for all. The loss incurred is that of the same examples.
         seed: Seed of the choice of examples.
+        training_mode: Whether the network of a round is that of training mode, with the masks (and
+            the noise) that dropout drew in the step, clamped as rectifiers are; otherwise it is
+            that of inference mode. Rounds are then gradient tensors of all examples. Refused for
+            layers that mix examples in training mode, such as BatchNormalization.
 
     Raises:
         ValueError: For an unknown reduction, schedule, dtype or form.
@@ -83,6 +87,7 @@ class TaylorRounds(Recorder):
         form: str = "auto",
         examples: int | None = None,
         seed: int = 0,
+        training_mode: bool = False,
     ) -> None:
         if reduction not in REDUCTIONS or dtype not in DTYPES or form not in FORMS:
             raise ValueError(
@@ -103,13 +108,15 @@ class TaylorRounds(Recorder):
         self.form = form
         self.examples = examples
         self.seed = seed
+        self.training_mode = bool(training_mode)
 
     def start(self, training: Training) -> dict[str, ArraySpecification]:
         common = (self.layers, self.reduction, self.schedule, self.bias)
         if self._takes_normal_equations(training):
             self._recorder = NormalEquationRecorder(*common, self.dtype, self.name)
         else:
-            self._recorder = GradientTensorRecorder(*common, self.name, self.examples, self.seed)
+            chosen = (self.examples, self.seed, self.training_mode)
+            self._recorder = GradientTensorRecorder(*common, self.name, *chosen)
         return self._recorder.start(training)
 
     def steps(self, epoch: int) -> np.ndarray:
@@ -134,14 +141,15 @@ class TaylorRounds(Recorder):
         if self.form == gradient_tensors.FORM:
             return False
         exist = training.loss == "mse" and dense_chain_of(training.model) is not None
-        if exist and self.examples is None:
+        if exist and self.examples is None and not self.training_mode:
             return True
         if self.form == normal_equations.FORM:
             raise ValueError(
                 "Normal equations exist for the mean squared error of all examples, on chains "
                 f"of Dense layers. Received: loss={training.loss!r}, model "
                 f"{training.model.name!r} with layers "
-                f"{[layer.name for layer in training.model.layers]}, examples={self.examples}"
+                f"{[layer.name for layer in training.model.layers]}, examples={self.examples}, "
+                f"training_mode={self.training_mode}"
             )
         return False
 

@@ -17,7 +17,7 @@ from nta_tf.recorders.base import (
 )
 from nta_tf.schedules import Schedule
 from nta_tf.trace import Record, Run
-from nta_tf.variables import moving_variables
+from nta_tf.variables import recorded_dtype, recorded_variables
 
 KIND = "weight_rounds"
 _VARIABLES = "variables/"
@@ -26,7 +26,8 @@ _VARIABLES = "variables/"
 class WeightRounds(ScheduledRecorder):
     """Records the weights W^n of a model at chosen rounds while it trains.
 
-    Statistics that training moves, such as those of BatchNormalization, are kept with them.
+    Statistics that training moves, such as those of BatchNormalization, are kept with them, and
+    the states of the seeds of dropout, so that a replay sees the masks of the step.
 
     The minibatch of a round is a function of the run's seed, so that weights are all that is
     needed to look at the round again: `nta.replay` gives the rounds of a finished run to
@@ -58,9 +59,9 @@ class WeightRounds(ScheduledRecorder):
             "rounds": ArraySpecification((), "int64"),
             "losses": ArraySpecification((self._most,), "float32"),
         }
-        for variable in moving_variables(training.model):
+        for name, variable in recorded_variables(training.model).items():
             shape = (self._most, *variable.shape)
-            arrays[_VARIABLES + variable.path] = ArraySpecification(shape, variable.dtype)
+            arrays[_VARIABLES + name] = ArraySpecification(shape, recorded_dtype(variable))
         return arrays
 
     def begin_epoch(self, epoch: int) -> None:
@@ -80,7 +81,7 @@ class WeightRounds(ScheduledRecorder):
         return {
             "kind": KIND,
             "schedule": str(self.schedule),
-            "variables": [v.path for v in moving_variables(self._training.model)],
+            "variables": list(recorded_variables(self._training.model)),
         }
 
 
@@ -95,7 +96,7 @@ class WeightReader:
         record: The `nta.trace.Record`.
         schedule: Which steps are rounds, in words.
         paths: Paths of the variables that were kept, in the order of
-            `nta.variables.moving_variables`.
+            `nta.variables.recorded_variables`.
 
     Raises:
         ValueError: If the run has no such record.

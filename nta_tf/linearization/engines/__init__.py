@@ -10,7 +10,7 @@
 
 from nta_tf.linearization.engines.base import Engine, Snapshot
 from nta_tf.linearization.engines.chain import ChainEngine
-from nta_tf.linearization.engines.choice import engine_of
+from nta_tf.linearization.engines.choice import engine_of, tape_engine_of
 from nta_tf.linearization.engines.tape import TapeEngine
 
-__all__ = ["ChainEngine", "Engine", "Snapshot", "TapeEngine", "engine_of"]
+__all__ = ["ChainEngine", "Engine", "Snapshot", "TapeEngine", "engine_of", "tape_engine_of"]

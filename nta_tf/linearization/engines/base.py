@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from nta_tf import precision
 from nta_tf.linearization.evaluated import EvaluatedModel
 from nta_tf.linearization.softmax import ends_in_softmax
 from nta_tf.linearization.taps import Tap
@@ -81,7 +82,8 @@ class Snapshot(abc.ABC):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.values = {
-            name: tf.identity(weight.variable.value) for name, weight in engine.weights.items()
+            name: precision.at_least_single(tf.identity(weight.variable.value))
+            for name, weight in engine.weights.items()
         }
 
     @property

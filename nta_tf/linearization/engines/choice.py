@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -21,6 +21,7 @@ from nta_tf.linearization.opened import OpenedModel
 from nta_tf.linearization.probe import without_unsure_taps
 from nta_tf.linearization.taps import TappedModel
 from nta_tf.linearization.weights import Weight, reachable, selected, weights_of
+from nta_tf.variables import moving_variables
 
 # The engines of each model by their settings, so that a second call of linearize on the same
 # model neither opens nor traces it again.
@@ -68,14 +69,53 @@ def engine_of(
     return by_settings[key]
 
 
+def tape_engine_of(
+    model: keras.Model, x: Any, layers: str | Sequence[str] | None = None, training: bool = False
+) -> TapeEngine:
+    """An engine of a model that can be asked at any weights, as recorders do.
+
+    Args:
+        model: A `keras.Model`.
+        x: Two examples or more, as for `engine_of`.
+        layers: As for `engine_of`.
+        training: Whether the model is run in training mode, with the masks of dropout.
+
+    Returns:
+        A `TapeEngine` of the model's only output.
+
+    Raises:
+        ValueError: As `engine_of`; and if in training mode a layer would mix the examples.
+    """
+    if training:
+        _refuse_statistics(model)
+    names = None if layers is None else tuple(np.atleast_1d(layers))
+    return cast(TapeEngine, _choose(model, x, names, "auto", None, training))
+
+
+def _refuse_statistics(model: keras.Model) -> None:
+    moving = [v.path for v in moving_variables(model) if not v.trainable]
+    if moving:
+        raise ValueError(
+            f"Model {model.name!r} cannot be linearized in training mode: {moving} are statistics "
+            "of layers that mix the examples of a minibatch there, so that no example has a G of "
+            "its own. Record it in inference mode (training_mode=False)."
+        )
+
+
 def _choose(
-    model: keras.Model, x: Any, layers: Sequence[str] | None, method: str, outputs: Outputs
+    model: keras.Model,
+    x: Any,
+    layers: Sequence[str] | None,
+    method: str,
+    outputs: Outputs,
+    training: bool | None = None,
 ) -> Engine:
+    """The engine; for recorders, which say whether it is in training mode, one with a tape."""
     evaluated: EvaluatedModel
     if is_graph(model):
-        evaluated = OpenedModel(model, outputs)
+        evaluated = OpenedModel(model, outputs, bool(training))
     else:
-        evaluated = CalledModel(model, x, outputs)
+        evaluated = CalledModel(model, x, outputs, bool(training))
     weights = weights_of(model, evaluated)
     names = selected(model.name, weights, layers)
     free = reachable(weights) if layers is None else []
@@ -86,7 +126,7 @@ def _choose(
         for name, weight in weights.items()
         if name in {*names, *free} or (weight.is_bias and id(weight.tap) in beside)
     }
-    if method == "auto" and isinstance(evaluated, OpenedModel):
+    if method == "auto" and isinstance(evaluated, OpenedModel) and training is None:
         chain = _chain_engine(model, weights, names)
         if chain is not None:
             return chain

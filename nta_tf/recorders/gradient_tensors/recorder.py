@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +13,8 @@ import tensorflow as tf
 
 from nta_tf import losses
 from nta_tf.compiling import compiled
-from nta_tf.linearization import methods
-from nta_tf.linearization.taps import TappedModel
+from nta_tf.linearization import methods, rules
+from nta_tf.linearization.engines import tape_engine_of
 from nta_tf.recorders.base import (
     ArraySpecification,
     Rounds,
@@ -24,6 +25,7 @@ from nta_tf.recorders.base import (
 from nta_tf.recorders.taylor_reader import KIND
 from nta_tf.sampling import chosen_examples
 from nta_tf.schedules import Schedule
+from nta_tf.variables import Values
 
 FORM = "gradient_tensors"
 
@@ -44,6 +46,7 @@ class GradientTensorRecorder(ScheduledRecorder):
         name: str,
         examples: int | None = None,
         seed: int = 0,
+        training_mode: bool = False,
     ) -> None:
         if bias:
             raise NotImplementedError(
@@ -56,20 +59,30 @@ class GradientTensorRecorder(ScheduledRecorder):
         self.name = name
         self.examples = examples
         self.seed = seed
+        self.training_mode = training_mode
 
     def start(self, training: Training) -> dict[str, ArraySpecification]:
         self._training = training
+        if self.training_mode and self.examples is not None:
+            raise ValueError(
+                "In training mode a round has all examples of its minibatch, for which dropout "
+                f"draws one mask. Received: training_mode=True, examples={self.examples}"
+            )
         if self.examples is not None and self.examples > training.batch_size:
             raise ValueError(
                 f"A minibatch has {training.batch_size} examples. Received: "
                 f"examples={self.examples}"
             )
         self._count = self.examples or training.batch_size
-        self._tapped = TappedModel(training.model, self.layers)
-        self.layers = list(self._tapped.taps)
-        self.forms = {name: self._form(tap) for name, tap in self._tapped.taps.items()}
+        self._engine = tape_engine_of(
+            training.model, training.sample, self.layers, self.training_mode
+        )
+        self.layers = list(self._engine.layers)
+        self._values = Values(training.model, self._engine.model.variables)
+        self._shapes = self._look_at_sample()
+        self.forms = {name: self._form(name) for name in self.layers}
         self._most = self._most_rounds()
-        self._look = compiled(self._look_at_round)
+        self._look = compiled(self._look_at_round, autograph=False)
         return self._specifications()
 
     def rounds_at_once(self) -> int:
@@ -84,9 +97,10 @@ class GradientTensorRecorder(ScheduledRecorder):
             chosen = chosen_examples(
                 self._training.batch_size, self.examples, (self.seed, self._epoch, int(step))
             )
-            weights = {path: value[n] for path, value in rounds.weights.items()}
-            inputs = tf.gather(rounds.inputs[n], chosen)
-            targets = tf.gather(rounds.targets[n], chosen)
+            weights, inputs, targets = rounds.of(n)
+            if self.examples is not None:
+                inputs = [tf.gather(leaf, chosen) for leaf in inputs]
+                targets = tf.gather(targets, chosen)
             row = {
                 name: value.numpy() for name, value in self._look(weights, inputs, targets).items()
             }
@@ -115,31 +129,38 @@ class GradientTensorRecorder(ScheduledRecorder):
             "forms": self.forms,
             "kernels": {
                 name: {
-                    "layer": keras.layers.serialize(tap.layer),
-                    "input_shape": list(tap.layer_input.shape[1:]),
+                    "layer": keras.layers.serialize(self._engine.weights[name].reached.layer),
+                    "input_shape": list(self._shapes[name].layer_input),
                 }
-                for name, tap in self._tapped.taps.items()
+                for name in self.layers
+                if _makes_factors(self._engine.weights[name])
             },
+            **({"training_mode": True} if self.training_mode else {}),
         }
 
-    def _look_at_round(self, weights, inputs, targets):
+    def _look_at_round(self, recorded, inputs, targets):
         """One round: outputs, incurred loss, kernels, and each layer's form of G."""
-        outputs, layer_inputs, _ = self._tapped(inputs, weights)
-        factored = [name for name, form in self.forms.items() if form == "factors"]
-        mean = self.reduction == "batch_mean"
-        whole = [name for name in self.layers if name not in factored] if mean else []
+        engine, weights = self._engine, self._values(recorded)
+        outputs, layer_inputs, _ = engine.tapped(inputs, weights)
         row = {}
-        if whole:
-            means = methods.mean_gradient_tensors(self._tapped, inputs, whole, weights)
+        mean = self.reduction == "batch_mean"
+        by_mean = [n for n in self.layers if mean and self._has_mean(n)]
+        if by_mean:
+            means = methods.mean_gradient_tensors(engine.tapped, inputs, by_mean, weights)
             row |= {f"{name}/gradient_tensor": tensor for name, tensor in means.items()}
-        by_example = [name for name in self.layers if name not in whole]
-        if by_example:
-            jacobians = methods.sweep(self._tapped, inputs, by_example, weights)
-            for name, jacobian in jacobians.items():
-                row |= self._form_of_example(name, jacobian, layer_inputs[name])
+        tapped = [n for n in self.layers if n not in by_mean and engine.is_tapped(n)]
+        if tapped:
+            places = list(dict.fromkeys(engine.place(name) for name in tapped))
+            jacobians = methods.sweep(engine.tapped, inputs, places, weights)
+            for name in tapped:
+                place = engine.place(name)
+                row |= self._form_of_example(name, jacobians[place], layer_inputs[place])
         for name in self.layers:
-            kernel = self._tapped.taps[name].layer.kernel
-            row[f"{name}/kernel"] = weights.get(kernel.path, kernel.value)
+            if not engine.is_tapped(name):  # differentiated as a variable
+                derivatives = engine.derivatives
+                make = derivatives.mean_gradient_tensor if mean else derivatives.gradient_tensor
+                row[f"{name}/gradient_tensor"] = make(inputs, weights, name)
+            row[f"{name}/kernel"] = weights[self._places[name]]
         targets = _as_rows(targets, outputs)
         return {
             **row,
@@ -148,28 +169,69 @@ class GradientTensorRecorder(ScheduledRecorder):
             "losses": tf.reduce_mean(losses.get(self._training.loss)(outputs, targets)),
         }
 
+    def _has_mean(self, name):
+        """Whether the mean of G is made in backward passes that all such layers share."""
+        weight = self._engine.weights[name]
+        whole = self.forms[name] != "factors" and not weight.is_bias
+        return whole and self._engine.is_tapped(name) and self._engine.place(name) == name
+
     def _form_of_example(self, name, jacobian, layer_input):
         if self.forms[name] == "factors":
             return {f"{name}/jacobian": jacobian, f"{name}/layer_input": layer_input}
-        tap = self._tapped.taps[name]
-        return {
-            f"{name}/gradient_tensor": tap.rule.gradient_tensor(tap.layer, jacobian, layer_input)
+        weight = self._engine.weights[name]
+        tap = weight.reached
+        if weight.is_bias:
+            tensor = tap.rule.bias_gradient_tensor(tap.layer, jacobian)
+        else:
+            tensor = tap.rule.gradient_tensor(tap.layer, jacobian, layer_input)
+        if self.reduction == "batch_mean":
+            tensor = tf.reduce_mean(tensor, axis=0)
+        return {f"{name}/gradient_tensor": tensor}
+
+    def _look_at_sample(self):
+        """Shapes of outputs, and of each layer's kernel, preactivation and input."""
+        engine = self._engine
+        inputs = engine.model.checked(self._training.sample)
+        variables = engine.model.variables
+        self._places = {
+            name: next(p for p, v in enumerate(variables) if v is weight.variable)
+            for name, weight in engine.weights.items()
         }
 
-    def _form(self, tap):
+        def look(inputs):
+            return engine.tapped(inputs, engine.model.snapshot())
+
+        outputs, layer_inputs, preactivations = (
+            tf.function(look, autograph=False).get_concrete_function(inputs).structured_outputs
+        )
+        self._components, self._dtype = int(outputs.shape[1]), outputs.dtype.name
+        shapes = {}
+        for name in self.layers:
+            kernel = tuple(engine.weights[name].variable.shape)
+            if engine.is_tapped(name):
+                place = engine.place(name)
+                inside = preactivations[place].shape[1:], layer_inputs[place].shape[1:]
+                shapes[name] = _Shapes(kernel, *map(tuple, inside))
+            else:
+                shapes[name] = _Shapes(kernel)
+        return shapes
+
+    def _form(self, name):
+        shapes = self._shapes[name]
+        if not _makes_factors(self._engine.weights[name]):
+            return "gradient_tensor"
         return smallest_form(
             self.reduction,
             self._count,
-            math.prod(self._tapped.output.shape[1:]),
-            math.prod(tap.layer.kernel.shape),
-            math.prod(tap.preactivation.shape[1:]),
-            math.prod(tap.layer_input.shape[1:]),
+            self._components,
+            math.prod(shapes.kernel),
+            math.prod(shapes.preactivation),
+            math.prod(shapes.layer_input),
         )
 
     def _specifications(self):
         count, most = self._count, self._most
-        components = math.prod(self._tapped.output.shape[1:])
-        dtype = self._tapped.output.dtype
+        components, dtype = self._components, self._dtype
         arrays = {
             "rounds": ArraySpecification((), "int64"),
             "incurred": ArraySpecification((), "float64"),
@@ -178,17 +240,30 @@ class GradientTensorRecorder(ScheduledRecorder):
             "targets": ArraySpecification((most, count, components), dtype),
         }
         lead = (components,) if self.reduction == "batch_mean" else (count, components)
-        for name, tap in self._tapped.taps.items():
-            kernel = tuple(tap.layer.kernel.shape)
-            shapes = {"kernel": kernel}
+        for name, of_layer in self._shapes.items():
+            shapes = {"kernel": of_layer.kernel}
             if self.forms[name] == "factors":
-                shapes["jacobian"] = (count, components, *tap.preactivation.shape[1:])
-                shapes["layer_input"] = (count, *tap.layer_input.shape[1:])
+                shapes["jacobian"] = (count, components, *of_layer.preactivation)
+                shapes["layer_input"] = (count, *of_layer.layer_input)
             else:
-                shapes["gradient_tensor"] = (*lead, *kernel)
+                shapes["gradient_tensor"] = (*lead, *of_layer.kernel)
             for array, shape in shapes.items():
                 arrays[f"{name}/{array}"] = ArraySpecification((most, *shape), dtype)
         return arrays
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shapes:
+    kernel: tuple[int, ...]
+    preactivation: tuple[int, ...] = ()
+    layer_input: tuple[int, ...] = ()
+
+
+def _makes_factors(weight):
+    """Whether a reader can make G of J and x: of a kernel, whose rule its layer alone gives."""
+    if weight.tap is None or weight.is_bias:
+        return False
+    return rules.has_kernel_rule(weight.tap.layer) and weight.tap.rule.attribute == "kernel"
 
 
 def smallest_form(

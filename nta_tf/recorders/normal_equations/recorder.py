@@ -23,6 +23,7 @@ from nta_tf.recorders.normal_equations import forms
 from nta_tf.recorders.normal_equations.linearized_chain import LinearizedChain
 from nta_tf.recorders.taylor_reader import KIND
 from nta_tf.schedules import Schedule
+from nta_tf.variables import recorded_dtype, recorded_variables
 
 FORM = "normal_equations"
 
@@ -66,6 +67,9 @@ class NormalEquationRecorder(ScheduledRecorder):
             )
         if self.bias and not all(layer.use_bias for layer in self._chain.layers):
             raise ValueError("bias=True needs layers with biases.")
+        self._names = {
+            id(variable): name for name, variable in recorded_variables(training.model).items()
+        }
         self._forms = {layer: self._make_form(layer) for layer in self.layers}
         self._accumulate = compiled(self._add, reduce_retracing=True)
         # XLA is faster but compiles every shape anew: it takes the full blocks.
@@ -166,8 +170,16 @@ class NormalEquationRecorder(ScheduledRecorder):
         """Kernel and bias (or None) of the layer on each round, (R, ...)."""
         variables = [layer.kernel, layer.bias if layer.use_bias else None]
         return tuple(
-            None if variable is None else _on_rounds(variable, rounds) for variable in variables
+            None if variable is None else self._on_rounds(variable, rounds)
+            for variable in variables
         )
+
+    def _on_rounds(self, variable, rounds):
+        """The variable on each round; one that is frozen never moves, so it is repeated."""
+        name = self._names.get(id(variable))
+        if name is not None:
+            return rounds.weights[name]
+        return tf.repeat(variable.value[tf.newaxis], len(rounds.steps), axis=0)
 
     def _scope_kernels(self, weights, index):
         """The weights V of each recorded layer at one round of the block."""
@@ -207,7 +219,7 @@ class NormalEquationRecorder(ScheduledRecorder):
         }
         kernels = {}
         for name, form in self._forms.items():
-            dtype = self._chain.layers[form.layer].kernel.dtype
+            dtype = recorded_dtype(self._chain.layers[form.layer].kernel)
             kernel = ArraySpecification((form.width, form.units), dtype)
             kernels |= {f"{name}/kernel": kernel, f"{name}/first_kernel": kernel}
         return {
@@ -228,10 +240,3 @@ def dense_chain_of(model: keras.Model) -> DenseChain | None:
         return find_chain(TappedModel(model))
     except (ValueError, NotImplementedError):  # layers that cannot be tapped
         return None
-
-
-def _on_rounds(variable, rounds):
-    """The variable on each round; one that is frozen never moves, so it is repeated."""
-    if variable.path in rounds.weights:
-        return rounds.weights[variable.path]
-    return tf.repeat(variable.value[tf.newaxis], len(rounds.steps), axis=0)
