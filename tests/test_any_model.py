@@ -134,7 +134,7 @@ class KeepSeveral(KeepRounds):
 
 
 class TestDatasets:
-    @pytest.mark.parametrize("batch", [None, 4])
+    @pytest.mark.parametrize("batch", [pytest.param(None, marks=pytest.mark.slow), 4])
     def test_a_dataset_is_its_arrays(self, batch):
         x, y = _data()
         dataset = tf.data.Dataset.from_tensor_slices((x, y))
@@ -241,6 +241,12 @@ def _dropout(kind):
     return make
 
 
+def _slow(cases, *names):
+    """The cases, some of them behind the marker: others hold nearly the same."""
+    marks = dict.fromkeys(names, pytest.mark.slow)
+    return [pytest.param(one, marks=marks[one]) if one in marks else one for one in cases]
+
+
 KINDS = {
     "dropout": _dropout(lambda seed: layers.Dropout(0.5, seed=seed)),
     "noise": _dropout(lambda seed: layers.GaussianNoise(0.5, seed=seed)),
@@ -251,7 +257,7 @@ KINDS = {
 
 
 class TestTrainingMode:
-    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("kind", _slow(KINDS, "noise", "nested"))
     def test_rounds_have_the_masks_of_their_step(self, kind):
         """The loss of the round is that of the step, to the last digits of float32."""
         make = KINDS[kind]
@@ -354,7 +360,7 @@ class TestAnyModelAndVariable:
         bias = next(v.path for v in model.trainable_variables if v.path.endswith("top/bias"))
         return ["first", "shared", recurrent, bias]
 
-    @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
+    @pytest.mark.parametrize("reduction", _slow(nta.linearization.REDUCTIONS, "batch_mean"))
     def test_a_subclassed_model_is_recorded_as_it_is_linearized(self, reduction):
         keep, model = KeepRounds(SCHEDULE), _subclassed()
         names = self._names(model)
@@ -374,7 +380,7 @@ class TestAnyModelAndVariable:
         assert (table["gap"] <= 1e-3 * table["taylor_optimum"]).all()
 
     def test_it_is_replayed_and_resumed(self, tmp_path):
-        names = self._names(_subclassed())
+        names = self._names(_subclassed())[:2]
         _assert_replayed(_subclassed, *_data(), lambda: [_taylor(names)])
         for epochs in (1, 2):
             run = _train(_subclassed(), *_data(), epochs=epochs, directory=tmp_path / "run")
@@ -423,7 +429,10 @@ class TestAnyModelAndVariable:
 
 
 class TestLowPrecision:
-    @pytest.mark.parametrize("policy", ["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"])
+    @pytest.mark.parametrize(
+        "policy",
+        _slow(["bfloat16", "float16", "mixed_bfloat16", "mixed_float16"], "mixed_float16"),
+    )
     def test_it_is_linearized_in_float32(self, policy):
         model, single = _plain(policy), _plain("float32")
         single.set_weights([tf.cast(w.value, tf.float32).numpy() for w in model.weights])
@@ -441,7 +450,7 @@ class TestLowPrecision:
         )
         assert model(x[:1]).dtype == policy.removeprefix("mixed_")
 
-    @pytest.mark.parametrize("policy", ["bfloat16", "float16"])
+    @pytest.mark.parametrize("policy", _slow(["bfloat16", "float16"], "float16"))
     def test_it_is_trained_recorded_and_replayed(self, policy):
         def recorders():
             return [_taylor(form="gradient_tensors"), nta.ActivationRounds(_data()[0])]

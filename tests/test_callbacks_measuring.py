@@ -66,6 +66,7 @@ def test_regret_is_that_of_the_run_so_far(tmp_path):
         assert history[f"regret/{name}"] == pytest.approx(table[f"regret/{name}"].tolist())
 
 
+@pytest.mark.slow
 def test_options_are_those_of_regret():
     watch = _regret("network", radius=0.3, solver="row_space", every=3)
     history = _fit([watch]).history

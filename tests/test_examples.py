@@ -34,6 +34,7 @@ def test_porting_from_torch(tmp_path, monkeypatch):
     assert (table["gap"] <= 1e-3 * table["taylor_optimum"]).all()
 
 
+@pytest.mark.slow
 def test_taylor_to_regret(tmp_path, monkeypatch):
     rows, by_hand, by_call = _run("taylor_to_regret", tmp_path, monkeypatch)
     (_, true, taylor), *others = rows
@@ -52,6 +53,7 @@ def test_own_model(tmp_path, monkeypatch):
     assert (tmp_path / "halves.png").is_file()
 
 
+@pytest.mark.slow
 def test_compare_optimizers(tmp_path, monkeypatch):
     measures = _run("compare_optimizers", tmp_path, monkeypatch)
     assert list(measures) == ["RMSProp 0.001", "SGD 1.0", "Sign 0.001"]

@@ -92,7 +92,7 @@ def _assert_same_table(one, other):
     "loss, reduction, scope",
     [
         ("mse", "per_example", "conv"),
-        ("cross_entropy", "batch_mean", "network"),
+        pytest.param("cross_entropy", "batch_mean", "network", marks=pytest.mark.slow),
         pytest.param("mse", "batch_mean", "top:1", marks=pytest.mark.slow),
         pytest.param("cross_entropy", "per_example", "network", marks=pytest.mark.slow),
     ],
