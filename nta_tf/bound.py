@@ -259,6 +259,11 @@ def _check_record(reader: TaylorReader) -> None:
             "The bound speaks of whole minibatches, whose gradient training follows; record with "
             f"examples=None. Received: record {name!r} with examples={config['examples']}"
         )
+    if config.get("training_mode"):
+        raise ValueError(
+            "Gradient norms are those of inference mode; record Taylor rounds with "
+            f"training_mode=False. Received: record {name!r} in training mode"
+        )
     if config["bias"]:
         raise ValueError(
             "The bound is one of kernels; record with bias=False. Received: record "

@@ -288,6 +288,7 @@ def unfit():
         nta.TaylorRounds(LAYERS, schedule="2 an epoch", name="sparse"),
         nta.TaylorRounds(LAYERS[1:], bias=True, name="bias"),
         _gradient_tensors(examples=2, name="some"),
+        _gradient_tensors(training_mode=True, name="training"),
         _normal_equations(),
         nta.GradientNorms(LAYERS[1:]),
     ]
@@ -304,6 +305,7 @@ class TestRefusals:
             ("sparse", "dense_2", "every step.*'2 an epoch'"),
             ("bias", "dense_2", "bias=False"),
             ("some", "dense_2", "examples=2"),
+            ("training", "dense_2", "in training mode"),
             ("per_example", "dense_1", r"not of \['dense_1'\]"),
             ("per_example", "dense_2:1", "scope 'dense_2:1'"),
             ("per_example", "dense_9", "'dense_9'"),
