@@ -7,7 +7,6 @@ with its default, and is written into the config of every run.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,7 +95,7 @@ class Protocol:
             name: `"definition"`: what the text defines; one G an example, every step a
                 round, V in the ball of the trajectory. `"figures"`: the reading that
                 explains the published figures best (docs/results.md); one mean G a round, one
-                round an epoch, V free as in least squares, a sigmoid behind the autoencoder.
+                round an epoch, V in the ball, a sigmoid behind the autoencoder, He's initializer.
             **changes: Fields to change.
 
         Returns:
@@ -162,7 +161,7 @@ PRESETS = {
         "figures",
         reduction="batch_mean",
         schedule="1 an epoch",
-        radius=math.inf,
         output_activation="sigmoid",
+        kernel_initializer="he_normal",
     ),
 }

@@ -115,8 +115,9 @@ _AUTOENCODER = {
 }
 
 _CONVOLUTIONS = ("conv2d_1", "conv2d_2", "conv2d_3")
-# Their logits have no activation behind them.
-_MIXED: dict[str, Any] = {"dtype_policy": "mixed_bfloat16", "output_activation": "linear"}
+# What the study found of the autoencoder's output and initializer is not known of other networks.
+_PLAIN: dict[str, Any] = {"output_activation": "linear", "kernel_initializer": "glorot_uniform"}
+_MIXED: dict[str, Any] = {"dtype_policy": "mixed_bfloat16", **_PLAIN}
 _QUICK_PROTOCOLS = (
     nta.Protocol.preset("figures", **_MIXED),
     # One G an example takes 4 MB in conv2d_2: a few examples of a few rounds must do.
@@ -150,8 +151,7 @@ _CONVNET = {
 # Of 110 layers one behind the input, one in the middle and the last two.
 _DEEP = ("dense_2", "dense_55", "dense_109", "dense_110")
 
-# The paper says nothing of its output; linear as in section 2.3.
-_OF_DEEP = (dataclasses.replace(_FIGURES, output_activation="linear"), _DEFINITION)
+_OF_DEEP = (dataclasses.replace(_FIGURES, **_PLAIN), _DEFINITION)
 
 _DEEP_NETWORK = {
     "quick": Scale("sample", 20, _DEEP, _OF_DEEP),

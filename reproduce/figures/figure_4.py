@@ -199,9 +199,11 @@ def _scopes(rows: pd.DataFrame, variant: str) -> list[str]:
 def _chosen(tables: Tables, reading: Reading, options: Options, variant: str) -> list[LayerCurves]:
     """Curves of the layer of each task: the paper's, or the one that was asked for."""
     solved = select.of_reading(_solved(tables), reading)
+    pairs = set(zip(solved["task"], solved["scope"]))
     wanted = {
-        task: paper.figure_4_layer(task, reading.record)
-        for task in paper.FIGURE_4_LAYER
+        task: layer if (task, layer) in pairs else literal
+        for task, literal in paper.FIGURE_4_LAYER.items()
+        for layer in [paper.figure_4_layer(task, reading.record)]
         if task in tables.tasks
     }
     owners = set(solved["task"][solved["scope"] == options.layer]) & set(paper.FIGURE_4_LAYER)

@@ -22,7 +22,6 @@ _CHAINS = {
         "train --task convnet --scale quick --optimizers rmsprop sgd:0.1 --out {runs}",
         "record {runs}",
         "solve {runs} --domains ball --checkpoints 10",
-        "solve {runs} --domains free --checkpoints 10 --records figures --scopes conv2d_1 conv2d_2",
         "explore {runs}",
     ),
     "autoencoder": (

@@ -33,7 +33,7 @@ def test_train_writes_one_directory_a_run(runs):
     config = json.loads((runs / _RUNS[0] / "config.json").read_text())
     assert config["seed"] == 0 and config["versions"]["tensorflow"]
     assert set(config["records"]) == {"figures", "definition", "activations"}
-    assert config["metadata"]["protocol"]["output_activation"] == "linear"
+    assert config["metadata"]["protocol"]["output_activation"] == "sigmoid"
 
 
 def test_training_again_changes_nothing(runs, capsys):
@@ -118,7 +118,8 @@ def test_positions_are_even_with_both_ends(count, positions, expected):
 
 
 def test_a_run_that_diverged_at_once_has_tables_without_rows(tmp_path, capsys):
-    arguments = "--epochs 3 --optimizers sgd:1e9 --protocols activations --out"
+    arguments = "--epochs 3 --optimizers sgd:1e9 --set output_activation=linear "
+    arguments += "--protocols activations --out"
     assert main(["train", *arguments.split(), str(tmp_path)]) == 0
     assert main(["explore", str(tmp_path)]) == 0
     assert "fewer than two rounds to compare" in capsys.readouterr().out

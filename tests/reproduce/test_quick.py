@@ -49,6 +49,6 @@ def test_quick_runs_are_trained_solved_explored_and_drawn(tmp_path, monkeypatch,
             assert len(pd.read_csv(directory / "results" / f"{name}.csv"))
     assert (tmp_path / "runs/quick/figures/paper/figure_6.png").is_file()
     lines = capfd.readouterr().out.splitlines()
-    assert sum(line.startswith("$ python -m reproduce") for line in lines) == 8
+    assert sum(line.startswith("$ python -m reproduce") for line in lines) == 7
     assert "The quick runs are in runs/quick" in lines[-1]
     assert cli.main(["quick", "--epochs", "3"]) == 0  # nothing is trained again

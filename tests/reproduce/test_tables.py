@@ -131,7 +131,7 @@ def test_an_absent_or_empty_directory_is_named(tmp_path):
 
 def test_runs_of_two_protocols_are_not_mixed(tmp_path, write):
     write(tmp_path, "adam_seed0", "adam", 0.01)
-    write(tmp_path, "adam_seed1", "adam", 0.01, seed=1, protocol={"output_activation": "sigmoid"})
+    write(tmp_path, "adam_seed1", "adam", 0.01, seed=1, protocol={"output_activation": "linear"})
     with pytest.raises(ResultsError, match="share their protocol"):
         runs.require_one_protocol(runs.find_runs(tmp_path))
 

@@ -207,7 +207,7 @@ def test_claim_11_takes_each_scale_where_it_was_solved(tmp_path, write_convnet_s
     table = rows(root, 11, "rate", "figures").set_index("scale")
     assert table["ball"].to_dict() == {"network": False, "layer": False, "neuron": True}
     assert table["verdict"].tolist() == [REPRODUCED] * 3
-    assert table["own_domain"].tolist() == [True, True, False]
+    assert table["own_domain"].tolist() == [False, False, True]
     assert only(root, 1, "on average", "figures").ball
     assert not only(root, 3, "layer 2", "figures").ball
 
