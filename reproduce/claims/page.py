@@ -16,10 +16,8 @@ LONGEST_CELL = 200
 _STAR = "*"  # a verdict of which the single neurons were not solved in the reading's own domain
 _WIDTH = 79
 _LINE = ["claim", "title", *READINGS, "number"]
-_LEGEND = (
-    "* of single neurons solved in the other domain than the reading's own (ball or none). "
-    "Numbers are of the reading `figures` where it has one."
-)
+_OTHER_DOMAIN = "* of optima over another domain of V than the reading's own (ball or none). "
+_LEGEND = "Numbers are of the reading `figures` where it has one."
 
 
 def headline(claims: pd.DataFrame) -> pd.DataFrame:
@@ -95,7 +93,7 @@ def verdict_table(claims: pd.DataFrame) -> str:
     """
     shown = overview(claims)
     rows = shown.astype(str).to_numpy().tolist()
-    return f"{markdown.table(list(shown.columns), rows)}\n\n{_LEGEND}\n"
+    return f"{markdown.table(list(shown.columns), rows)}\n\n{_legend(claims)}\n"
 
 
 def summary(claims: pd.DataFrame) -> str:
@@ -113,7 +111,13 @@ def summary(claims: pd.DataFrame) -> str:
         number = number if len(number) <= _ROOM else number.partition(" [")[0]
         figures, definition = verdicts
         lines.append(f"{claim:>2} {title:<30} {figures:<15} {definition:<15} {number}".rstrip())
-    return "\n".join([*lines, *textwrap.wrap(_LEGEND, _WIDTH)])
+    return "\n".join([*lines, *textwrap.wrap(_legend(claims), _WIDTH)])
+
+
+def _legend(claims: pd.DataFrame) -> str:
+    verdicts = headline(claims)[list(READINGS)]
+    starred = verdicts.apply(lambda column: column.str.endswith(_STAR)).to_numpy().any()
+    return (_OTHER_DOMAIN if starred else "") + _LEGEND
 
 
 def page(claims: pd.DataFrame) -> str:
