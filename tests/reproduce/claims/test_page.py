@@ -67,7 +67,7 @@ def test_counts_of_verdicts_add_up_to_the_lines(committed):
     for reading in ("figures", "definition"):
         counts = claims.headline_counts(committed, reading)
         assert sum(counts.values()) == len(claims.headline(committed))
-    assert claims.headline_counts(committed)[Verdict.NOT_MEASURED] >= 1
+    assert claims.headline_counts(committed)[Verdict.NOT_APPLICABLE] >= 1
 
 
 def test_the_overview_is_the_table_of_verdicts(committed):
