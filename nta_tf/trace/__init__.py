@@ -20,14 +20,14 @@ Everything has a checksum: rows of the trace in an array beside them (`arrays`),
 progress in progress.json, tables in files beside them, checkpoints by TensorFlow.
 """
 
-from nta_tf.trace.arrays import ArraySpecification
 from nta_tf.trace.directory import SCHEMA_VERSION, RunDirectoryError
 from nta_tf.trace.integrity import Damage
 from nta_tf.trace.opening import as_run, verify
 from nta_tf.trace.record import Record
 from nta_tf.trace.run import Run
 from nta_tf.trace.saved import SavedRun, saved_table
-from nta_tf.trace.tables import read_table
+from nta_tf.trace.specification import ArraySpecification
+from nta_tf.trace.tables import change_table, read_table
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -38,6 +38,7 @@ __all__ = [
     "RunDirectoryError",
     "SavedRun",
     "as_run",
+    "change_table",
     "read_table",
     "saved_table",
     "verify",

@@ -8,7 +8,6 @@ were right; zarr's own checksum (CRC-32C of each chunk) stands too, for those wh
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,30 +17,17 @@ import numpy as np
 import zarr
 import zarr.codecs
 
-from nta_tf.trace.directory import RunDirectoryError, unwritable
+from nta_tf.trace import specification
+from nta_tf.trace.directory import RunDirectoryError, damaged, told
+from nta_tf.trace.specification import Arrays, ArraySpecification
 
 _NAME = "trace.zarr"
 MEASURED = ""  # the group of what is measured at every step
 _CHECKSUMS = "checksums"
+_OWNER = "run"  # an attribute of the whole
 # zarr leaves out rows that are all NaN, and fills in another NaN than the one that was there.
 _EVERY_ROW: dict[str, Any] = {"write_empty_chunks": True}
 _PRESENT = np.uint64(2**32)  # beside the 32 bits of a checksum: the row exists
-
-
-@dataclasses.dataclass(frozen=True)
-class ArraySpecification:
-    """One array of the trace, to which every epoch adds one row.
-
-    Attributes:
-        shape: Shape of a row.
-        dtype: Its dtype.
-    """
-
-    shape: tuple[int, ...]
-    dtype: str
-
-
-Arrays = Mapping[str, ArraySpecification]
 
 
 class ArrayStore:
@@ -56,19 +42,51 @@ class ArrayStore:
         self._group = group
         self._directory = directory
         self._opened: dict[str, zarr.Array] = {}
-        self._names: dict[str, list[str]] = {}
+        self._about: dict[str, tuple[list[str], dict]] = {}
         self._sums: dict[tuple[str, int], np.ndarray] = {}
 
     @classmethod
-    def create(cls, directory: pathlib.Path | None) -> ArrayStore:
-        """The empty store of a new run; in memory if there is no directory."""
-        store = {} if directory is None else str(directory / _NAME)
-        return cls(zarr.open_group(store, mode="w"), directory)
+    def create(cls, directory: pathlib.Path | None, owner: str = "") -> ArrayStore:
+        """The empty store of a new run; in memory if there is no directory.
+
+        Args:
+            directory: The run.
+            owner: What the store says of whose it is.
+        """
+        store: Any = {}
+        if directory is not None:
+            store = directory / _NAME
+            if store.is_symlink():  # all behind it would be removed
+                raise RunDirectoryError(
+                    f"{store} is a link, and a new run empties what is there. Remove the link, or "
+                    "choose another directory."
+                )
+        group = zarr.open_group(store, mode="w", zarr_format=3, attributes={_OWNER: owner})
+        return cls(group, directory)
 
     @classmethod
-    def open(cls, directory: pathlib.Path) -> ArrayStore:
-        """The store of a run."""
-        return cls(zarr.open_group(str(directory / _NAME), mode="r+"), directory)
+    def open(cls, directory: pathlib.Path, owner: str = "") -> ArrayStore:
+        """The store of a run.
+
+        Only of zarr's third format: what the second reads may be a pickle, which runs programs.
+
+        Args:
+            directory: The run.
+            owner: As `create` was told.
+
+        Raises:
+            RunDirectoryError: If it cannot be read, or is that of another run.
+        """
+        try:
+            group = zarr.open_group(directory / _NAME, mode="r+", zarr_format=3)
+            store = cls(group, directory)
+            for name in store.names(MEASURED):
+                store.shape(MEASURED, name)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise damaged(directory, _NAME, error) from error
+        if group.attrs.get(_OWNER, owner) != owner:
+            raise damaged(directory, _NAME, "it is that of another run")
+        return store
 
     @staticmethod
     def holds_rows(directory: pathlib.Path) -> bool:
@@ -87,27 +105,26 @@ class ArrayStore:
             raise ValueError(f"No array of a record can be called {_CHECKSUMS!r}.")
         names = sorted(arrays)
         sums = ArraySpecification((1 + len(names),), "uint64")
-        for name, specification in {**arrays, _CHECKSUMS: sums}.items():
+        about = {"arrays": names, "rows": specification.described(arrays)}
+        for name, one in {**arrays, _CHECKSUMS: sums}.items():
             self._group.create_array(
                 group + name,
-                shape=(epochs, *specification.shape),
-                chunks=(1, *specification.shape),
-                dtype=specification.dtype,
-                fill_value=np.nan if specification.dtype.startswith("float") else 0,
+                shape=(epochs, *one.shape),
+                chunks=(1, *one.shape),
+                dtype=one.dtype,
+                fill_value=specification.fill_value(one.dtype),
                 compressors=zarr.codecs.Crc32cCodec(),  # random mantissas do not compress
                 overwrite=True,  # what a kill left before the record counted
-                attributes={"arrays": names} if name == _CHECKSUMS else None,
+                attributes=about if name == _CHECKSUMS else None,
                 config=_EVERY_ROW,
             )
             self._opened.pop(group + name, None)
-        self._names.pop(group, None)
+        self._about.pop(group, None)
         self._sums = {key: row for key, row in self._sums.items() if key[0] != group}
 
     def names(self, group: str) -> list[str]:
         """Names of the arrays of a group."""
-        if group not in self._names:
-            self._names[group] = self._array(group, _CHECKSUMS).attrs["arrays"]
-        return list(self._names[group])
+        return list(self._described(group)[0])
 
     def shape(self, group: str, name: str) -> tuple[int, ...]:
         """Shape of a row of an array."""
@@ -115,13 +132,11 @@ class ArrayStore:
 
     def resize(self, groups: Sequence[str], epochs: int) -> None:
         """Makes room for `epochs` rows of every array of the groups."""
-        try:
+        with told(self._directory):
             for group in groups:
                 for name in (*self.names(group), _CHECKSUMS):
                     array = self._array(group, name)
                     array.resize((epochs, *array.shape[1:]))
-        except OSError as error:
-            raise unwritable(self._directory, error) from error
 
     def read(self, group: str, name: str, epochs: int | slice, done: int) -> np.ndarray:
         """Rows of an array, held against their checksums.
@@ -139,6 +154,8 @@ class ArrayStore:
             RunDirectoryError: If a row is damaged.
         """
         array = self._array(group, name)
+        if array.shape[0] < done:
+            raise self._unreadable(group, name, f"{array.shape[0]} rows, not {done}")
         chosen = range(array.shape[0])[epochs]
         indices = [chosen] if isinstance(chosen, int) else list(chosen)
         self._read_checksums(group, [epoch for epoch in indices if epoch < done])
@@ -157,15 +174,13 @@ class ArrayStore:
         names = self.names(group)
         sums = np.zeros(1 + len(names), np.uint64)
         sums[0] = epoch + 1
-        try:
+        with told(self._directory):
             for name, row in rows.items():
                 array = self._array(group, name)
                 row = np.broadcast_to(np.asarray(row, array.dtype), array.shape[1:])
                 array[epoch] = row
                 sums[1 + names.index(name)] = _checksum(row)
             self._array(group, _CHECKSUMS)[epoch] = sums
-        except OSError as error:
-            raise unwritable(self._directory, error) from error
         self._sums[group, epoch] = sums
 
     def damaged_rows(self, group: str, first: int, done: int) -> Iterator[tuple[str, int]]:
@@ -225,20 +240,37 @@ class ArrayStore:
         """An array, opened once: that takes longer than reading a short row."""
         path = group + name
         if path not in self._opened:
+            named = None if name == _CHECKSUMS else self._described(group)
+            if named and name not in named[0]:
+                raise KeyError(f"The trace has no array {path!r}; it has {named[0]} there.")
             try:
                 with zarr.config.set({f"array.{key}": value for key, value in _EVERY_ROW.items()}):
                     array = self._group[path]
+                specification.check(array, named[1].get(name) if named else None)
             except (KeyError, ValueError, TypeError, OSError) as error:
-                if name != _CHECKSUMS and name not in self.names(group):
-                    raise KeyError(
-                        f"The trace has no array {path!r}; it has {self.names(group)} there."
-                    ) from None
-                raise RunDirectoryError(
-                    f"{self._directory}: {_NAME}/{path}/zarr.json is damaged or missing. "
-                    f"{remedy(group)}"
-                ) from error
+                raise self._unreadable(group, name, error) from error
             self._opened[path] = array
         return self._opened[path]
+
+    def _described(self, group):
+        """Names of the arrays of a group, and {name: [shape, dtype]} where that is said."""
+        if group not in self._about:
+            sums = self._array(group, _CHECKSUMS)
+            try:
+                names = [str(name) for name in sums.attrs["arrays"]]
+                rows = dict(sums.attrs.get("rows", {}))
+                if sums.shape[1:] != (1 + len(names),) or not rows.keys() <= set(names):
+                    raise ValueError("its attributes are not what is written")
+            except (LookupError, ValueError, TypeError) as error:
+                raise self._unreadable(group, _CHECKSUMS, error) from error
+            self._about[group] = names, rows
+        return self._about[group]
+
+    def _unreadable(self, group, name, why):
+        return RunDirectoryError(
+            f"{self._directory}: {_NAME}/{group}{name}/zarr.json is damaged or missing ({why}). "
+            f"{remedy(group)}"
+        )
 
 
 def remedy(group: str) -> str:

@@ -8,24 +8,41 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
+from nta_tf.trace import files
 from nta_tf.trace.directory import RunDirectoryError, unwritable
 
 FOLDER = "checkpoints"
 
 
-def write(directory: pathlib.Path, path: pathlib.Path, checkpoint: tf.train.Checkpoint) -> None:
-    """Writes a checkpoint.
+Checksums = dict[str, str]
+
+
+def write(
+    directory: pathlib.Path, path: pathlib.Path, checkpoint: tf.train.Checkpoint
+) -> Checksums:
+    """Writes a checkpoint, alone in its folder.
 
     Args:
         directory: The run.
         path: Where the checkpoint goes, without an ending.
         checkpoint: A `tf.train.Checkpoint`.
 
+    Returns:
+        {name of a file: its checksum}.
+
     Raises:
         RunDirectoryError: If there is no room or no right to write.
     """
+    folder = path.parent
+    if folder.is_symlink():
+        raise RunDirectoryError(
+            f"{folder} is a link, and a checkpoint would overwrite what it leads to. Remove it."
+        )
     try:
+        if not folder.parent.is_symlink():
+            _remove(folder)  # what a kill left
         checkpoint.write(str(path))
+        return _checksums(path)
     except (OSError, tf.errors.OpError) as error:
         # TensorFlow's messages hold its source files; what a person needs is in their last words.
         reason = str(error).splitlines()[0].rsplit("; ", 1)[-1].split(" [Op:")[0]
@@ -33,20 +50,27 @@ def write(directory: pathlib.Path, path: pathlib.Path, checkpoint: tf.train.Chec
 
 
 def read(
-    directory: pathlib.Path, path: pathlib.Path, checkpoint: tf.train.Checkpoint, partly: bool
+    directory: pathlib.Path,
+    path: pathlib.Path,
+    checkpoint: tf.train.Checkpoint,
+    partly: bool,
+    sums: Checksums | None,
 ) -> None:
-    """Reads a checkpoint; TensorFlow compares the checksums that it holds.
+    """Reads a checkpoint, after it was held against its checksums.
 
     Args:
         directory: The run.
         path: Where the checkpoint is, without an ending.
         checkpoint: A `tf.train.Checkpoint` of what it was written of.
         partly: Whether the checkpoint may hold more than that.
+        sums: What `write` returned, or None if that is not known.
 
     Raises:
         RunDirectoryError: If it is damaged, or was written of something else.
     """
     try:
+        if sums is not None and _checksums(path) != sums:
+            raise ValueError("its checksum does not match")
         status = checkpoint.read(str(path))
         status.assert_existing_objects_matched()
         if partly:
@@ -67,13 +91,17 @@ def read(
         ) from error
 
 
-def is_whole(path: pathlib.Path) -> bool:
-    """Whether all of a checkpoint can be read; TensorFlow compares its checksums.
+def is_whole(path: pathlib.Path, sums: Checksums | None) -> bool:
+    """Whether a checkpoint is what was written.
 
     Args:
         path: Where the checkpoint is, without an ending.
+        sums: What `write` returned, or None if that is not known: TensorFlow has checksums too,
+            though not of which run it is.
     """
     try:
+        if sums is not None:
+            return _checksums(path) == sums
         reader = tf.train.load_checkpoint(str(path))
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
@@ -94,5 +122,17 @@ def remove(directory: pathlib.Path, kept: Iterable[pathlib.Path | None]) -> None
         return
     stay = {path.parent.name for path in kept if path is not None}
     for path in folder.glob("epoch_*"):
-        if path.name not in stay and path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
+        if path.name not in stay:
+            _remove(path)
+
+
+def _remove(folder):
+    """Removes a folder, if it is one and not a link to one."""
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _checksums(path):
+    """{name of a file: its checksum} of a checkpoint."""
+    parts = sorted(path.parent.glob(f"{path.name}.*"))
+    return {part.name: files.checksum(part.read_bytes()) for part in parts}

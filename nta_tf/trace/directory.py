@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -54,6 +56,17 @@ def unwritable(directory: pathlib.Path | None, error: OSError) -> RunDirectoryEr
     )
 
 
+@contextlib.contextmanager
+def told(directory: pathlib.Path | None) -> Iterator[None]:
+    """Makes an error of the operating system, while a run is written, one that says what to do."""
+    try:
+        yield
+    except RunDirectoryError:
+        raise
+    except OSError as error:
+        raise unwritable(directory, error) from error
+
+
 def check_name(what: str, name: Any) -> None:
     """Raises unless a name can be that of a file in the run directory.
 
@@ -85,12 +98,31 @@ def is_foreign(directory: pathlib.Path) -> bool:
     return not is_empty(directory) and not (directory / CONFIG).is_file()
 
 
+def read(directory: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Config and commit marker of a run, which belong together.
+
+    Raises:
+        RunDirectoryError: If the directory is no run, or one is damaged.
+    """
+    seen: object = None
+    while True:
+        try:
+            config = read_config(directory)
+            return config, read_progress(directory, config)
+        except DamagedRunError:
+            # A writer may have replaced the second since the first was read: then they are others.
+            there = [files.content(directory / name) for name in (CONFIG, PROGRESS)]
+            if there == seen:
+                raise
+            seen = there
+
+
 def read_config(directory: pathlib.Path) -> dict[str, Any]:
     """The config of a run, or an error if the directory is none that can be read."""
     try:
         config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
         known = config["format"] == FORMAT
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         if (directory / PROGRESS).is_file():
             raise damaged(directory, CONFIG, error) from error
         known = False
@@ -105,19 +137,26 @@ def read_config(directory: pathlib.Path) -> dict[str, Any]:
             f"{directory} has schema version {schema}; this nta_tf reads "
             f"version {SCHEMA_VERSION}. Use the nta_tf that made it."
         )
-    records = config.get("records")
-    fits = isinstance(config.get("epochs"), int) and isinstance(records, dict)
-    if not fits or not all(isinstance(r, dict) and "kind" in r for r in records.values()):
+    if not isinstance(config.get("epochs"), int) or not _are_records(config.get("records")):
         raise damaged(directory, CONFIG, "its epochs or records are not what nta_tf writes")
     return config
 
 
+def _are_records(records):
+    """Whether they are {name: config}, with names that stay within the directory."""
+    try:
+        for name, config in records.items():
+            check_name("The name of a record", name)
+            config["kind"]
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return False
+    return True
+
+
 def make(directory: pathlib.Path) -> None:
     """Makes a directory if it is not there, with those above it."""
-    try:
+    with told(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise unwritable(directory, error) from error
 
 
 def fresh_progress(config: dict[str, Any]) -> dict[str, Any]:
@@ -125,6 +164,7 @@ def fresh_progress(config: dict[str, Any]) -> dict[str, Any]:
     return {
         "added": {},
         "checkpoint": None,
+        "checkpoint_files": {},
         "config": [config_checksum(config)],
         "epochs": 0,
         "status": "running",
@@ -143,24 +183,48 @@ def config_checksum(config: dict[str, Any]) -> str:
     return files.with_checksum(config)["checksum"]
 
 
+def identity(config: dict[str, Any]) -> str:
+    """Checksum of what stays the same of a run, wherever and for how many epochs it is trained."""
+    kept = {key: value for key, value in config.items() if key not in (*_CIRCUMSTANCES, "epochs")}
+    return config_checksum(kept)
+
+
 def read_progress(directory: pathlib.Path, config: dict[str, Any]) -> dict[str, Any]:
     """The commit marker, or an error if it or the config is damaged."""
     try:
-        text = (directory / PROGRESS).read_text(encoding="utf-8")
-        progress = files.without_checksum(json.loads(text))
+        written = json.loads((directory / PROGRESS).read_text(encoding="utf-8"))
+        if "epochs" in written and not {"checksum", "config", "synced"} & written.keys():
+            raise RunDirectoryError(
+                f"{directory} was made before runs had checksums, which are needed to tell whether "
+                "it is whole. Use the nta_tf that made it, or train again in another directory."
+            )
+        progress = files.without_checksum(written)
         if config_checksum(config) not in progress["config"]:
             raise damaged(directory, CONFIG, "its checksum does not match")
-        epochs, synced = progress["epochs"], progress["synced"]
-        for name in (progress["checkpoint"], progress["synced_checkpoint"]):
-            if name is not None and not _CHECKPOINT.fullmatch(name):
-                raise ValueError(f"it names a checkpoint {name!r}")
-        if not 0 <= synced <= epochs <= config["epochs"] or progress["status"] not in _STATUSES:
-            raise ValueError(f"{epochs} epochs, {progress['status']}")
-    except DamagedRunError:
+        _check_progress(progress, config)
+    except RunDirectoryError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise damaged(directory, PROGRESS, error) from error
     return progress
+
+
+def _check_progress(progress, config):
+    epochs, synced = progress["epochs"], progress["synced"]
+    for name in (progress["checkpoint"], progress["synced_checkpoint"]):
+        if name is not None and not _CHECKPOINT.fullmatch(name):
+            raise ValueError(f"it names a checkpoint {name!r}")
+    if not 0 <= synced <= epochs <= config["epochs"] or progress["status"] not in _STATUSES:
+        raise ValueError(f"{epochs} epochs, {progress['status']}")
+    if not _are_records({name: one["config"] for name, one in progress["added"].items()}):
+        raise ValueError("its records are not what nta_tf writes")
 
 
 def is_shorter(existing: dict[str, Any], wanted: dict[str, Any]) -> bool:

@@ -6,11 +6,14 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import uuid
 import zlib
 from typing import Any
 
 _CHECKSUM = "checksum"
+_OURS = re.compile(r"\..+\.[0-9a-f]{32}")  # as `write_text` calls them
+_OF_ZARR = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
 
 def write_json(path: pathlib.Path, value: Any) -> None:
@@ -30,6 +33,35 @@ def write_text(path: pathlib.Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def content(path: pathlib.Path) -> bytes | None:
+    """The bytes of a file, or None if it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def sweep(directory: pathlib.Path) -> None:
+    """Removes what a kill left of files of a run that were being written; tables are left alone.
+
+    Only for whoever holds the run's lock.
+    """
+    for path in directory.iterdir():
+        if _OURS.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+    for folder, _, names in os.walk(directory / "trace.zarr"):
+        for name in names:
+            if _OF_ZARR.search(name):
+                pathlib.Path(folder, name).unlink(missing_ok=True)
+
+
+def sweep_beside(path: pathlib.Path) -> None:
+    """Removes what kills left of a file that was being written."""
+    for left in path.parent.iterdir():
+        if _OURS.fullmatch(left.name) and left.name.startswith(f".{path.name}."):
+            left.unlink(missing_ok=True)
 
 
 def with_checksum(value: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +91,8 @@ def sync(directory: pathlib.Path) -> None:
     file = os.open(directory, os.O_RDONLY)
     try:
         if hasattr(_LIBC, "syncfs"):
-            _LIBC.syncfs(file)
+            if _LIBC.syncfs(file):
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         else:
             os.sync()
     finally:
@@ -70,4 +103,4 @@ def _of_json(value):
     return checksum(json.dumps(value, sort_keys=True).encode())
 
 
-_LIBC = ctypes.CDLL(None)
+_LIBC = ctypes.CDLL(None, use_errno=True)

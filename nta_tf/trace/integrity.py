@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nta_tf.trace import checkpoints, tables
+from nta_tf.trace import tables
 from nta_tf.trace.arrays import MEASURED, ArrayStore, remedy
 from nta_tf.trace.directory import RunDirectoryError
 
@@ -44,14 +44,13 @@ def find_damage(run: Run, store: ArrayStore) -> Iterator[Damage]:
             yield Damage(f"trace.zarr/{group}", str(error), remedy(group))
     if run.directory is None:
         return
-    path = run.checkpoint()
-    if path is not None and not checkpoints.is_whole(path):
+    if not run.has_whole_checkpoint():
         yield Damage(
-            path.relative_to(run.directory).as_posix(),
+            run.progress["checkpoint"],
             "the checkpoint is damaged or missing",
             "The trace does not need it; to train on, take the run away and train again.",
         )
-    for table in sorted((run.directory / "results").glob("*.csv")):
+    for table in tables.written(run.directory / "results"):
         problem = tables.damage(table)
         if problem:
             yield Damage(table.relative_to(run.directory).as_posix(), problem, tables.REMEDY)

@@ -9,6 +9,7 @@ import pathlib
 import socket
 from collections.abc import Iterator
 
+from nta_tf.trace import directory as directories
 from nta_tf.trace.directory import LOCK, RunDirectoryError
 
 try:
@@ -22,16 +23,35 @@ _NO_LOCKS = (errno.EACCES, errno.EROFS, errno.ENOLCK, errno.ENOTSUP, errno.EPERM
 
 
 @contextlib.contextmanager
-def writing(directory: pathlib.Path | None) -> Iterator[None]:
-    """Holds the lock of a run directory, which must exist; None is a run in memory.
+def writing(directory: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Holds the right to write a run, which one process at a time has.
 
     Args:
-        directory: The run.
+        directory: Path of the run, which is made if it is not there; None for one in memory.
 
     Raises:
-        RunDirectoryError: If another process, or another training in this one, writes the run.
+        RunDirectoryError: If another process, or another training in this one, has it, or the
+            directory cannot be made.
     """
-    file = None if directory is None or fcntl is None else acquire(directory)
+    file = None
+    if directory is not None and not directories.is_foreign(pathlib.Path(directory)):
+        directories.make(pathlib.Path(directory))  # else nothing will be written there
+        file = acquire(pathlib.Path(directory))
+    try:
+        yield
+    finally:
+        if file is not None:
+            os.close(file)
+
+
+@contextlib.contextmanager
+def waiting(folder: pathlib.Path) -> Iterator[None]:
+    """Holds a folder, after whoever held it before; for moments only."""
+    file = None
+    if fcntl is not None:
+        file = os.open(folder, os.O_RDONLY)
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
     try:
         yield
     finally:
@@ -52,7 +72,8 @@ def acquire(directory: pathlib.Path) -> int | None:
         return None
     file = None
     try:
-        file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        # Not through a link: the file would be emptied.
+        file = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(file, 0)
         os.pwrite(file, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
@@ -65,6 +86,10 @@ def acquire(directory: pathlib.Path) -> int | None:
             "ended, or choose another directory."
         ) from error
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise RunDirectoryError(
+                f"{directory / LOCK} is a link, and is written by whoever trains. Remove it."
+            ) from error
         if error.errno not in _NO_LOCKS:
             if file is not None:
                 os.close(file)

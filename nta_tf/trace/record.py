@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nta_tf.trace import files
 from nta_tf.trace.arrays import ArrayStore
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ class Record:
         self._store.write(self.group, epoch, rows)
 
     def recover(self) -> None:
-        """Forgets epochs of an added record that a loss of power kept from the disk."""
+        """Removes what a kill left of an added record, and forgets epochs that lost power."""
+        if self.run.directory is not None and self.done < self.run.whole_epochs:
+            files.sweep(self.run.directory)
         synced = self.run.progress["added"][self.name]["synced"]
         if any(self._store.damaged_rows(self.group, synced, self.done)):
             self.commit(synced)

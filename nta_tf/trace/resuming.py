@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nta_tf.trace import checkpoints, files
 from nta_tf.trace import directory as directories
+from nta_tf.trace import files
 from nta_tf.trace.arrays import MEASURED, ArrayStore
-from nta_tf.trace.directory import CONFIG, RunDirectoryError, unwritable
+from nta_tf.trace.directory import CONFIG, RunDirectoryError
 
 if TYPE_CHECKING:
     from nta_tf.trace.run import Run
@@ -24,6 +24,8 @@ def take_up(run: Run, store: ArrayStore, epochs: int) -> None:
     Raises:
         RunDirectoryError: If it cannot be extended, or written.
     """
+    if run.status == "running":
+        files.sweep(run.directory)
     _recover(run, store)
     if run.config["epochs"] < epochs:
         _extend(run, store, epochs)
@@ -33,7 +35,7 @@ def take_up(run: Run, store: ArrayStore, epochs: int) -> None:
 
 def _recover(run, store):
     """Forgets epochs that a loss of power kept from the disk, if there are any."""
-    synced, path = run.progress["synced"], run.checkpoint()
+    synced = run.progress["synced"]
     if synced == run.epochs:
         return
     groups = [(MEASURED, run.epochs)]
@@ -41,7 +43,7 @@ def _recover(run, store):
     broken = any(
         damage for group, done in groups for damage in store.damaged_rows(group, synced, done)
     )
-    if broken or (path is not None and not checkpoints.is_whole(path)):
+    if broken or not run.has_whole_checkpoint():
         checkpoint = run.progress["synced_checkpoint"]
         run.commit(epochs=synced, checkpoint=checkpoint, status="running")
 
@@ -59,10 +61,8 @@ def _extend(run, store, epochs):
     store.resize([MEASURED, *(record.group for record in run.records.values())], epochs)
     config = {**directories.read_config(run.directory), "epochs": epochs}
     new = directories.config_checksum(config)
-    run.commit(config=[*run.progress["config"], new])
-    try:
+    run.commit(final=True, config=[*run.progress["config"], new])  # the larger arrays, too
+    with directories.told(run.directory):
         files.write_json(run.directory / CONFIG, config)
-    except OSError as error:
-        raise unwritable(run.directory, error) from error
     run.config["epochs"] = epochs
     run.commit(config=[new])

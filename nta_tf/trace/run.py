@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -17,7 +16,7 @@ import tensorflow as tf
 
 from nta_tf.trace import checkpoints, files, integrity, locking, resuming, tables
 from nta_tf.trace import directory as directories
-from nta_tf.trace.arrays import MEASURED, Arrays, ArrayStore
+from nta_tf.trace.arrays import MEASURED, ArrayStore
 from nta_tf.trace.directory import (
     CONFIG,
     FORMAT,
@@ -26,10 +25,10 @@ from nta_tf.trace.directory import (
     RunDirectoryError,
     damaged,
     short,
-    unwritable,
 )
 from nta_tf.trace.integrity import Damage
 from nta_tf.trace.record import Record, Records, group_of
+from nta_tf.trace.specification import Arrays, check_names
 
 # Epochs count at once; that they are on the disk is waited for only so often, since it takes some
 # hundredths of a second. After a loss of power a run goes on from where it was waited for last.
@@ -89,8 +88,7 @@ class Run:
             RunDirectoryError: If the directory holds something else, a damaged run or a
                 run with another config, or cannot be written.
         """
-        for name in recorded:
-            directories.check_name("The name of a record", name)
+        check_names(recorded)
         config = {"format": FORMAT, "schema_version": SCHEMA_VERSION, **config}
         config = json.loads(json.dumps(config))
         path = None if directory is None else pathlib.Path(directory)
@@ -104,19 +102,16 @@ class Run:
                 return run
             if ArrayStore.holds_rows(path):
                 raise damaged(path, PROGRESS, "it is missing beside a trace that has rows")
-        try:
+        with directories.told(path):
             if path is not None:
                 path.mkdir(parents=True, exist_ok=True)
                 files.write_json(path / CONFIG, config)
-            run = cls(path, config, directories.fresh_progress(config), ArrayStore.create(path))
+            store = ArrayStore.create(path, directories.identity(config))
+            run = cls(path, config, directories.fresh_progress(config), store)
             run._store.add(MEASURED, measured, config["epochs"])
             for name, arrays in recorded.items():
                 run._store.add(group_of(name), arrays, config["epochs"])
-            run.commit()
-        except RunDirectoryError:
-            raise
-        except OSError as error:
-            raise unwritable(path, error) from error
+            run.commit(final=True)
         return run
 
     @classmethod
@@ -133,33 +128,19 @@ class Run:
             RunDirectoryError: If the directory is not a run, or is damaged.
         """
         directory = pathlib.Path(directory)
-        config = directories.read_config(directory)
-        progress = directories.read_progress(directory, config)
         try:
-            store = ArrayStore.open(directory)
-            store.shape(MEASURED, "losses")
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise damaged(directory, "trace.zarr", error) from error
+            config, progress = directories.read(directory)
+        except directories.DamagedRunError as error:
+            if (directory / PROGRESS).exists() or ArrayStore.holds_rows(directory):
+                raise
+            raise RunDirectoryError(
+                f"{directory} was begun, and ended before its first step: nothing is recorded. "
+                "Train again with the same settings."
+            ) from error
+        store = ArrayStore.open(directory, directories.identity(config))
         return cls(directory, config, progress, store)
 
-    @staticmethod
-    @contextlib.contextmanager
-    def writing(directory: str | os.PathLike[str] | None) -> Iterator[None]:
-        """Holds the right to write a run, which one process at a time has.
-
-        Args:
-            directory: Path of the run, which is made if it is not there; None for one in memory.
-
-        Raises:
-            RunDirectoryError: If another process has it, or the directory cannot be made.
-        """
-        path = None if directory is None else pathlib.Path(directory)
-        if path is not None and directories.is_foreign(path):
-            path = None  # nothing will be written there
-        if path is not None:
-            directories.make(path)
-        with locking.writing(path):
-            yield
+    writing = staticmethod(locking.writing)
 
     @property
     def epochs(self) -> int:
@@ -267,8 +248,10 @@ class Run:
         path = self.checkpoint(epochs)
         if path is None:
             return None
-        checkpoints.write(self.directory, path, checkpoint)
-        return path.relative_to(self.directory).as_posix()
+        name = path.relative_to(self.directory).as_posix()
+        sums = checkpoints.write(self.directory, path, checkpoint)
+        self.progress["checkpoint_files"] = {**self._checkpoint_files, name: sums}
+        return name
 
     def restore(self, checkpoint: tf.train.Checkpoint, partly: bool = False) -> None:
         """Reads the last checkpoint, if there is one.
@@ -278,8 +261,20 @@ class Run:
             partly: Whether the checkpoint may hold more, such as the optimizer.
         """
         path = self.checkpoint()
-        if path is not None:
-            checkpoints.read(self.directory, path, checkpoint, partly)
+        try:
+            if path is not None:
+                sums = self._checkpoint_files.get(self.progress["checkpoint"])
+                checkpoints.read(self.directory, path, checkpoint, partly, sums)
+        except RunDirectoryError:
+            if not self._has_moved_on():
+                raise
+            self.restore(checkpoint, partly)
+
+    def has_whole_checkpoint(self) -> bool:
+        """Whether the last checkpoint, if there is one, is what was written."""
+        path, sums = self.checkpoint(), self._checkpoint_files.get(self.progress["checkpoint"])
+        whole = path is None or checkpoints.is_whole(path, sums)
+        return whole or (self._has_moved_on() and self.has_whole_checkpoint())
 
     def add_record(self, name: str, config: dict[str, Any], arrays: Arrays) -> Record:
         """Makes room in the trace for a record of a run that has ended, or finds it there.
@@ -295,7 +290,7 @@ class Run:
         Raises:
             ValueError: If the run has another record of that name.
         """
-        directories.check_name("The name of a record", name)
+        check_names({name: arrays})
         config = json.loads(json.dumps(config))
         existing = self.config["records"].get(name)
         if existing is not None and existing != config:
@@ -312,7 +307,7 @@ class Run:
         """Makes the first `epochs` epochs of an added record count."""
         record = {**self.progress["added"].get(name, {"synced": 0}), "config": config}
         added = {**self.progress["added"], name: {**record, "epochs": epochs}}
-        self.commit(final=epochs == self.whole_epochs, added=added)
+        self.commit(final=epochs in (0, self.whole_epochs), added=added)
         self.config["records"][name] = config
 
     def commit(self, final: bool = False, **progress: Any) -> None:
@@ -325,22 +320,20 @@ class Run:
         self.progress = {**self.progress, **progress}
         if self.directory is None:
             return
-        try:
+        with directories.told(self.directory):
             if final or time.monotonic() - self._synced_at > _SYNC_SECONDS:
                 files.sync(self.directory)
                 self._note_synced()
+            kept = {self.progress["checkpoint"], self.progress["synced_checkpoint"]}
+            sums = {name: of for name, of in self._checkpoint_files.items() if name in kept}
+            self.progress["checkpoint_files"] = sums
             directories.write_progress(self.directory, self.progress)
-        except OSError as error:
-            raise unwritable(self.directory, error) from error
-        kept = (self.checkpoint(), self._path(self.progress["synced_checkpoint"]))
-        checkpoints.remove(self.directory, kept)
+        checkpoints.remove(self.directory, [self._path(name) for name in kept])
 
     def refresh(self) -> None:
         """Reads again what counts, which another process may have changed."""
         if self.directory is not None:
-            self.progress = directories.read_progress(
-                self.directory, directories.read_config(self.directory)
-            )
+            _, self.progress = directories.read(self.directory)
             for name, record in self.progress["added"].items():
                 self.config["records"][name] = record["config"]
 
@@ -380,6 +373,17 @@ class Run:
         self.progress["synced_checkpoint"] = self.progress["checkpoint"]
         for record in self.progress["added"].values():
             record["synced"] = record["epochs"]
+
+    @property
+    def _checkpoint_files(self):
+        """{checkpoint: {file: checksum}} of those that are kept; older runs do not say."""
+        return self.progress.get("checkpoint_files", {})
+
+    def _has_moved_on(self):
+        """Whether whoever writes the run has another checkpoint by now, and removed the last."""
+        before = self.progress["checkpoint"]
+        self.refresh()
+        return self.progress["checkpoint"] != before
 
     def _path(self, name: str | None) -> pathlib.Path | None:
         return None if self.directory is None or not name else self.directory / name

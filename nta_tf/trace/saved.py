@@ -62,7 +62,7 @@ def saved_table(directory: pathlib.Path | None, name: str) -> pd.DataFrame | Non
     path = None if directory is None else directory / "results" / f"{name}.csv"
     if path is None or not path.is_file():
         return None
-    if tables.has_checksum(path):
+    if tables.has_checksum(path) or not SavedRun.is_one(directory):
         return tables.read_table(path)
     try:
         return pd.read_csv(io.BytesIO(path.read_bytes()))
