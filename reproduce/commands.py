@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from reproduce import optimizers, paths, quiet
+from reproduce import files, optimizers, paths, quiet
 from reproduce.results.runs import ResultsError, find_runs
 
 
@@ -234,11 +234,7 @@ def _compare_against(options: argparse.Namespace) -> None:
     ours, theirs = exchange.of_runs(runs), exchange.read(options.against)
     table = against.compare(exchange.quantities(ours), exchange.quantities(theirs))
     print(against.summary(table).to_string(index=False, float_format=lambda value: f"{value:.2g}"))
-    out = _out(options)
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "against.csv"
-    table.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
-    _list([path])
+    _list([files.write_csv(_out(options) / "against.csv", table, digits=6)])
 
 
 def everything(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ _PACKAGE = Path(__file__).resolve().parent
 CONFIG = "config.json"
 PROGRESS = "progress.json"
 TRACE = "trace.zarr"
+CHECKPOINTS = "checkpoints"
 RESULTS = "results"
 CHECKSUM = ".checksum"  # of the file that holds a table's checksum, behind the table's name
 LOSSES = "results/losses.csv"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reproduce import claims, paper
+from reproduce import claims, files, paper
 from reproduce.claims.verdicts import Verdict
 from reproduce.figures import sheets
 from reproduce.results import load, readings, runs
@@ -68,10 +68,7 @@ def write(
         _figures(Path(drawings), root),
         _open(verdicts),
     ]
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(_page("".join(section for section in sections if section)))
-    return out
+    return files.write_text(out, _page("".join(section for section in sections if section)))
 
 
 def sentences(verdicts: pd.DataFrame, table: pd.DataFrame | None) -> list[str]:

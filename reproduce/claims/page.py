@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from reproduce import files
 from reproduce.claims import report
 from reproduce.claims.evidence import Unit
 from reproduce.claims.verdicts import SEVEREST_FIRST, Verdict, all_of
@@ -145,13 +146,12 @@ def write(claims: pd.DataFrame, root: str | Path, out: str | Path) -> list[Path]
         The paths written: `claims.csv`, `claims.md`, and where exploration was measured
         `exploration.csv` and `exploration.md`.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    csv, text = out / "claims.csv", out / "claims.md"
-    claims.to_csv(csv, index=False, float_format="%.6g", lineterminator="\n")
-    text.write_text(page(claims))
     totals = exploration_table.of_directory(root)
-    return [csv, text, *exploration_table.write(totals, out)]
+    return [
+        files.write_csv(Path(out, "claims.csv"), claims, digits=6),
+        files.write_text(Path(out, "claims.md"), page(claims)),
+        *exploration_table.write(totals, out),
+    ]
 
 
 def _under(lines: pd.DataFrame, reading: str) -> pd.DataFrame:

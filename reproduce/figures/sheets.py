@@ -5,6 +5,7 @@ A figure's own small print is short. All that it rests on is in its PNG, as `Tit
 """
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from reproduce import paths
+from reproduce import files, paths
 
 INDEX = "README.md"
 _COLOURS = 256  # of a PNG, which makes it a third as large
@@ -49,14 +50,13 @@ def save(sheet: Sheet, out: Path, name: str, pdf: bool = False) -> list[Path]:
     Returns:
         The paths written.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    written = [out / f"{name}.png"]
+    drawn = {"png": BytesIO()} | ({"pdf": BytesIO()} if pdf else {})
     with matplotlib.rc_context(fname=paths.STYLE):
-        _save_png(sheet, written[0])
+        _save_png(sheet, drawn["png"])
         if pdf:
-            written.append(out / f"{name}.pdf")
-            sheet.figure.savefig(written[-1], metadata={"Title": sheet.title, **_PDF})
-    return written
+            about = {"Title": sheet.title, **_PDF}
+            sheet.figure.savefig(drawn["pdf"], format="pdf", metadata=about)
+    return [files.write_bytes(out / f"{name}.{end}", of.getvalue()) for end, of in drawn.items()]
 
 
 def write_index(out: Path, title: str) -> Path:
@@ -77,9 +77,7 @@ def write_index(out: Path, title: str) -> Path:
         name, details = about(path)
         if name:
             parts.append(_section(path, name, details))
-    index = out / INDEX
-    index.write_text("\n".join(parts))
-    return index
+    return files.write_text(out / INDEX, "\n".join(parts))
 
 
 def about(path: Path) -> tuple[str, list[str]]:
@@ -102,13 +100,14 @@ def _section(path: Path, title: str, details: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _save_png(sheet: Sheet, path: Path) -> None:
+def _save_png(sheet: Sheet, file: BytesIO) -> None:
     text = PngInfo()
     text.add_text("Title", sheet.title)
     text.add_text("Description", "\n".join(sheet.details))
     image = Image.fromarray(_pixels(sheet.figure)).convert("RGB")
     image = image.quantize(_COLOURS, dither=Image.Dither.NONE)
-    image.save(path, pnginfo=text, optimize=True, dpi=(sheet.figure.dpi, sheet.figure.dpi))
+    resolution = (sheet.figure.dpi, sheet.figure.dpi)
+    image.save(file, "PNG", pnginfo=text, optimize=True, dpi=resolution)
 
 
 def _pixels(figure: Figure) -> np.ndarray:

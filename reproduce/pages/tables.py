@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from reproduce import files
 from reproduce.pages import (  # noqa: F401 - importing registers their tables
     autoencoder,
     blocks,
@@ -43,6 +44,6 @@ def write() -> list[Path]:
     for path in blocks.pages():
         text = filled(path, results)
         if text != path.read_text():
-            path.write_text(text)
+            files.write_text(path, text)
             changed.append(path)
     return changed

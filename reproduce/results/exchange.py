@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from reproduce import files
 from reproduce.optimizers import COLUMNS
 from reproduce.results import load, runs
 from reproduce.results.runs import ResultsError, find_runs
@@ -87,13 +88,7 @@ def write(tables: dict[str, pd.DataFrame], out: str | Path) -> list[Path]:
     Returns:
         The paths written.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, table in tables.items():
-        written.append(out / f"{name}.csv")
-        table.to_csv(written[-1], index=False, lineterminator="\n", float_format="%.12g")
-    return written
+    return [files.write_csv(Path(out, f"{n}.csv"), t, digits=12) for n, t in tables.items()]
 
 
 def quantities(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

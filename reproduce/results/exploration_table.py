@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from reproduce import optimizers
+from reproduce import files, optimizers
 from reproduce.pages import markdown
 from reproduce.results import load, words
 from reproduce.results.exploration import totals
@@ -81,13 +81,12 @@ def write(table: pd.DataFrame, out: str | Path) -> list[Path]:
     """
     if table.empty:
         return []
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    csv, page = out / "exploration.csv", out / "exploration.md"
-    table.to_csv(csv, index=False, float_format="%.6g", lineterminator="\n")
     shown = readable(table)
-    page.write_text(markdown.table(list(shown.columns), shown.to_numpy().tolist()) + "\n")
-    return [csv, page]
+    text = markdown.table(list(shown.columns), shown.to_numpy().tolist()) + "\n"
+    return [
+        files.write_csv(Path(out, "exploration.csv"), table, digits=6),
+        files.write_text(Path(out, "exploration.md"), text),
+    ]
 
 
 def _cell(measured: pd.DataFrame, measure: str) -> str:

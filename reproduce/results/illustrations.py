@@ -4,6 +4,7 @@ They lie in `illustrations` of a directory of results, each figure's beside a JS
 what made them. Nothing here imports TensorFlow.
 """
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,9 +12,11 @@ from typing import Any
 
 import pandas as pd
 
-from reproduce.results.runs import NoResults, ResultsError
+from reproduce import files
+from reproduce.results.errors import NoResults, ResultsError
 
 _DIRECTORY = "illustrations"
+_CHECKSUMS = "checksums"
 _STAGES = {"figure": "illustrations", "lines": "lines RUN"}
 
 
@@ -43,14 +46,13 @@ def write(
     Returns:
         The paths written.
     """
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    written = [out / f"{name}.json"]
-    written[0].write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
-    for table, frame in frames.items():
-        written.append(out / f"{name}_{table}.csv")
-        frame.to_csv(written[-1], index=False, lineterminator="\n", float_format="%.12g")
-    return written
+    tables = {table: Path(out, f"{name}_{table}.csv") for table in frames}
+    for table, path in tables.items():
+        files.write_csv(path, frames[table], digits=12)
+    # Last, and with checksums: tables of two settings are never taken for those of one.
+    sums = {table: files.checksum(path.read_bytes()) for table, path in tables.items()}
+    about = files.write_json(Path(out, f"{name}.json"), {**settings, _CHECKSUMS: sums})
+    return [about, *tables.values()]
 
 
 def read(root: str | Path, name: str, tables: Sequence[str]) -> tuple:
@@ -74,13 +76,24 @@ def read(root: str | Path, name: str, tables: Sequence[str]) -> tuple:
     if not path.is_file():
         raise NoResults(f"There is no {path}. Compute it with {remedy}.")
     try:
-        settings = json.loads(path.read_text())
-        frames = [pd.read_csv(directory(root) / f"{name}_{table}.csv") for table in tables]
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        sums = settings.pop(_CHECKSUMS, {})
+        frames = [
+            _read_table(directory(root) / f"{name}_{table}.csv", sums.get(table))
+            for table in tables
+        ]
+    except (OSError, ValueError, AttributeError) as error:  # pandas' parser errors are ValueErrors
         raise ResultsError(
             f"{path} or a table beside it is damaged ({error}). Compute them again with {remedy}."
         ) from error
     return settings, *frames
+
+
+def _read_table(path: Path, checksum: str | None) -> pd.DataFrame:
+    data = path.read_bytes()
+    if checksum not in (None, files.checksum(data)):
+        raise ValueError(f"{path.name} is not what was written: its checksum differs")
+    return pd.read_csv(io.BytesIO(data))
 
 
 def versions(settings: Mapping[str, Any]) -> str:

@@ -1,15 +1,13 @@
 """Saved results as tidy tables: the only place that reads them from disk."""
 
 import io
-import json
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from reproduce import paths
+from reproduce import files, paths
 from reproduce.results.runs import (
     IDENTITY,
     ResultsError,
@@ -192,7 +190,7 @@ def _read_table(run: pd.Series, path: Path, columns: list[str], stage: str) -> p
     if not path.is_file():
         raise ResultsError(f"{path} is missing. {_remedy(stage, run)}")
     try:
-        table = pd.read_csv(io.BytesIO(_verified(path)))
+        table = pd.read_csv(io.BytesIO(files.read_table(path)))
         if table.empty:  # nothing was solved or measured
             return _empty([*IDENTITY, *columns])
         missing = [column for column in columns if column not in table]
@@ -209,16 +207,6 @@ def _read_table(run: pd.Series, path: Path, columns: list[str], stage: str) -> p
         raise ResultsError(f"{path} is damaged ({error}). {_remedy(stage, run)}") from error
     identity = pd.DataFrame({key: [run[key]] * len(table) for key in IDENTITY})
     return pd.concat([identity, table[columns]], axis="columns")
-
-
-def _verified(path: Path) -> bytes:
-    """The bytes of a table, held against its checksum; saved copies have none."""
-    data, beside = path.read_bytes(), path.with_name(path.name + paths.CHECKSUM)
-    if beside.is_file():
-        known = json.loads(beside.read_text())
-        if f"{zlib.crc32(data):08x}" not in [entry["checksum"] for entry in known]:
-            raise ValueError("it is not what was written: its checksum differs")
-    return data
 
 
 def _empty(columns: list[str]) -> pd.DataFrame:

@@ -1,28 +1,21 @@
 """Which runs there are below a directory, and what each of them is."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
-from reproduce import paths
+from reproduce import files, paths
 from reproduce.optimizers import COLUMNS, Optimizer
+from reproduce.results.errors import NoResults, ResultsError
+
+__all__ = ["IDENTITY", "NoResults", "ResultsError", "find_runs", "require_one_protocol"]
 
 # What identifies the run of a row, in every table.
 IDENTITY = ["experiment", "task", "scale", *COLUMNS, "seed", "run"]
-SCHEMA_VERSION = 2  # of `nta_tf.trace`, spelled out because drawing must not import TensorFlow
 
 _SHARED = ["scale", "data", "epochs", "batch_size", "protocol"]
-
-
-class ResultsError(Exception):
-    """Saved results are missing, damaged or do not belong together."""
-
-
-class NoResults(ResultsError):
-    """Results are sound, but do not hold what a figure or a claim needs."""
 
 
 def find_runs(root: str | Path) -> pd.DataFrame:
@@ -62,10 +55,17 @@ def run_directories(root: str | Path) -> Iterator[Path]:
         root: Directory that holds runs at any depth, or is a run itself.
 
     Yields:
-        Each as a `pathlib.Path`, without looking inside it.
+        Each as a `pathlib.Path`, without looking inside it. Links are followed; what several
+        lead to comes once.
     """
-    for directory, children, files in os.walk(root):
-        if paths.CONFIG in files:
+    seen = set()
+    for directory, children, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(directory)
+        if real in seen:  # a link may lead back, or to a run that was there
+            children.clear()
+            continue
+        seen.add(real)
+        if paths.CONFIG in names:
             children.clear()  # A run's trace holds thousands of files, none of them a run.
             yield Path(directory)
 
@@ -163,16 +163,18 @@ def _shared(run: pd.Series) -> dict:
 def _read_run(root: Path, directory: Path) -> dict:
     path = directory / paths.CONFIG
     try:
-        config = json.loads(path.read_text())
+        config, progress = files.read_run(directory)
         version = config["schema_version"]
-        if version == SCHEMA_VERSION:
+        if version == files.SCHEMA_VERSION:
             if "task" not in config["metadata"]:
                 raise ResultsError(
                     f"'{directory}' is a run of nta.train, of a model that is none of the paper's. "
                     f"Draw it with `python -m reproduce figures {directory}`."
                 )
+            added = progress.get("added", {})
             config |= config["metadata"]  # what `python -m reproduce train` says of a run
-            config["records"] = config["records"] | _added_records(directory)
+            config["records"] |= {name: record["config"] for name, record in added.items()}
+            _check_names(config["task"], config["scale"], *config["records"])
             options = config["optimizer"]
             optimizer = Optimizer(
                 options["name"], float(options["learning_rate"]), options["variant"]
@@ -196,12 +198,12 @@ def _read_run(root: Path, directory: Path) -> dict:
         ) from error
     raise ResultsError(
         f"{path} has schema version {version}; this version of the package reads "
-        f"{SCHEMA_VERSION}. Use the version that made it, or train the run again."
+        f"{files.SCHEMA_VERSION}. Use the version that made it, or train the run again."
     )
 
 
-def _added_records(directory: Path) -> dict:
-    """Configs of the records that were added to a run since; saved copies have none."""
-    path = directory / paths.PROGRESS
-    added = json.loads(path.read_text()).get("added", {}) if path.exists() else {}
-    return {name: record["config"] for name, record in added.items()}
+def _check_names(*names: str) -> None:
+    """Raises unless names may become names of files, which lead nowhere else."""
+    for name in names:
+        if not name or set(name) & set("/\\\0") or not name.strip(". "):
+            raise ValueError(f"{name!r} cannot be the name of a file")

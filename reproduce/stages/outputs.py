@@ -1,6 +1,5 @@
 """What the stages that make tables share: directories of runs, losses, saved copies."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 import nta_tf as nta
-from reproduce import paths
+from reproduce import files, paths
 from reproduce.results.runs import run_directories
 
 
@@ -91,8 +90,7 @@ def write_copy(target: str | Path, config: Mapping, tables: Mapping[str, str]) -
         Path of the copy.
     """
     target = Path(target)
-    (target / paths.RESULTS).mkdir(parents=True, exist_ok=True)
     for name, text in tables.items():
-        (target / paths.RESULTS / f"{name}.csv").write_text(text)
-    (target / paths.CONFIG).write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        files.write_text(target / paths.RESULTS / f"{name}.csv", text)
+    files.write_json(target / paths.CONFIG, config)
     return target

@@ -1,10 +1,11 @@
 """`python -m reproduce figures RUN`: any runs of `nta.train`, whatever they trained."""
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nta_tf as nta
-from reproduce import paths
+from reproduce import files, paths
 from reproduce.results.runs import ResultsError, run_directories
 from reproduce.stages.solve import solve
 
@@ -55,10 +56,9 @@ def draw(
     figure = nta.plotting.figure(directories, None if layer is None else [layer], record=record)
     if out is None:
         out = Path(roots[0]) / "figures" if len(roots) == 1 else "figures"
-    target = Path(out) / NAME
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=_PIXELS_AN_INCH)
-    return target
+    drawing = io.BytesIO()
+    figure.savefig(drawing, format="png", dpi=_PIXELS_AN_INCH)
+    return files.write_bytes(Path(out) / NAME, drawing.getvalue())
 
 
 def _solve(directory: Path, record: str | None, progress: Callable | None) -> None:

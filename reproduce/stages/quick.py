@@ -6,7 +6,6 @@ by one. Each network is a process of its own, which starts TensorFlow once.
 
 import concurrent.futures
 import contextlib
-import multiprocessing
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reproduce.results.runs import ResultsError
+from reproduce.stages import processes
 
 # What a process may use is said before it starts: thread pools are made once.
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -78,17 +78,15 @@ def run(
         (name of the task, its list of `Step`) as each network ends.
 
     Raises:
-        ResultsError: If a stage failed; it has said why.
+        ResultsError: If a stage failed; it has said why. Or if a process was killed.
     """
     of_tasks = chains(out, epochs)
     cores = os.cpu_count() or 1
     workers = min(len(of_tasks), jobs or cores)
     limits = dict.fromkeys(_THREADS, str(max(1, cores // workers)))
-    # A forked TensorFlow hangs.
-    context = multiprocessing.get_context("spawn")
     with (
         _environment({**limits, "TQDM_DISABLE": "1"}),
-        concurrent.futures.ProcessPoolExecutor(workers, context) as pool,
+        processes.pool(workers) as pool,
     ):
         futures = {pool.submit(_chain, lines): task for task, lines in of_tasks.items()}
         for future in concurrent.futures.as_completed(futures):

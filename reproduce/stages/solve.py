@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from reproduce.stages import outputs
 DOMAINS = {"ball": None, "free": math.inf}
 
 _PROBLEM = ["record", "comparator", "scope", "radius"]
+_NOTHING = pd.DataFrame(columns=["reduction", *_PROBLEM])  # what a run without rounds is left with
 
 
 def solve(
@@ -31,8 +33,8 @@ def solve(
     """Writes the tables of one run: losses, regret and growth exponents.
 
     The regret table is written again after every scope; rows of other records, comparators,
-    scopes and domains that an earlier call left are kept, so that a long solving may be done in
-    parts.
+    scopes and domains that other calls left are kept, so that a long solving may be done in
+    parts, and by several processes at once.
 
     Args:
         directory: A run directory.
@@ -66,16 +68,15 @@ def solve(
         for comparator in comparators
         for scope in chosen[record]
     ]
-    regret = _earlier(Path(run.directory, "results", "regret.csv"))
+    regret = Path(run.directory, "results", "regret.csv")
+    _check_earlier(regret)
     for record, scope, comparator in (progress or iter)(problems):
         table = _regret(run, record, scope, comparator, checkpoints, domains)
-        regret = _merged(regret, table)
-        run.save_table("regret", regret)
-    return [
-        run.save_table("losses", outputs.losses(run)),
-        run.save_table("regret", regret),
-        run.save_table("exponents", exponents(regret)),
-    ]
+        nta.trace.change_table(regret, partial(_merged, new=table))
+    nta.trace.change_table(regret, lambda table: _NOTHING if table is None else table)
+    growth = regret.with_name("exponents.csv")
+    nta.trace.change_table(growth, lambda _: exponents(nta.trace.read_table(regret)))
+    return [run.save_table("losses", outputs.losses(run)), regret, growth]
 
 
 def exponents(regret: pd.DataFrame) -> pd.DataFrame:
@@ -107,30 +108,29 @@ def _solved_records(run: nta.Run, wanted: Sequence[str] | None) -> list[str]:
     ]
 
 
-def _earlier(path: Path) -> pd.DataFrame:
-    """The table of an earlier call, or an empty one."""
+def _check_earlier(path: Path) -> None:
+    """Raises if there is a table of an earlier call to which nothing can be added."""
     if not path.exists():
-        return pd.DataFrame(columns=["reduction", *_PROBLEM])
+        return
     try:
         table = nta.trace.read_table(path)
-        table[[*_PROBLEM, "round", "epoch", "regret"]]
+        table[_PROBLEM if table.empty else [*_PROBLEM, "round", "epoch", "regret"]]
     except (nta.RunDirectoryError, ValueError, KeyError) as error:
         raise ResultsError(
             f"{path} is damaged ({error}). Take it away, then solve again: what it held is "
             "computed anew."
         ) from error
-    return table
 
 
-def _merged(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+def _merged(old: pd.DataFrame | None, new: pd.DataFrame) -> pd.DataFrame:
     """Both tables, without old rows of problems that the new one has."""
 
     def problems(table: pd.DataFrame) -> pd.Series:
         names = (table[column] for column in _PROBLEM[:-1])
         return pd.Series(list(zip(*names, table["radius"] < math.inf)), table.index, dtype=object)
 
-    if old.empty or new.empty:
-        return new if old.empty else old
+    if old is None or old.empty or new.empty:
+        return new if old is None or old.empty else old
     kept = old[~problems(old).isin(set(problems(new)))]
     return pd.concat([kept, new], ignore_index=True)
 

@@ -10,7 +10,6 @@ takes more than a gigabyte.
 
 import concurrent.futures
 import itertools
-import multiprocessing
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from reproduce import paper, paths
 from reproduce.optimizers import Optimizer
+from reproduce.stages import processes
 
 LAYERS = ("dense_3", "dense_6")  # "layer 3" of the network, or of its decoder
 RECORDS = ("figures", "one_an_epoch")  # both reductions, one round an epoch
@@ -122,21 +122,15 @@ def run(
     Raises:
         nta.RunDirectoryError: If a directory holds something else.
     """
-    # A forked TensorFlow hangs.
-    context = multiprocessing.get_context("spawn")
     # Not `max_tasks_per_child`, with which a pool may wait for ever (python/cpython#115634).
     batch = workers * _JOBS_A_PROCESS
     for first in range(0, len(jobs), batch):
-        with concurrent.futures.ProcessPoolExecutor(workers, context) as pool:
+        with processes.pool(workers) as pool:
             futures = {
                 pool.submit(do, job, str(out), data_dir): job for job in jobs[first : first + batch]
             }
-            try:
-                for future in concurrent.futures.as_completed(futures):
-                    yield futures[future], future.result()
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+            for future in concurrent.futures.as_completed(futures):
+                yield futures[future], future.result()
 
 
 def do(
@@ -199,12 +193,14 @@ DONE = ".studied"
 
 
 def _keep_tables(directory: Path) -> None:
-    """Leaves of a run its config and its tables."""
-    for path in directory.iterdir():
-        if path.is_dir() and path.name != paths.RESULTS:
-            shutil.rmtree(path)
-        elif path.is_file() and path.name != paths.CONFIG:
-            path.unlink()
+    """Leaves of a run its config and its tables, as a copy has them, and what is not its own."""
+    (directory / paths.PROGRESS).unlink(missing_ok=True)
+    for name in (paths.TRACE, paths.CHECKPOINTS):
+        path, aside = directory / name, directory / f".removed_{name}"
+        if path.exists() and not path.is_symlink():
+            path.replace(aside)  # at once: a run with half a trace would be called damaged
+        if aside.is_dir():
+            shutil.rmtree(aside)
 
 
 def _with_rounds(directory: Path, records: Sequence[str]) -> list[str]:

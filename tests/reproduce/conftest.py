@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from reproduce import tasks
+from reproduce.files import SCHEMA_VERSION
 from reproduce.optimizers import Optimizer
-from reproduce.results.runs import SCHEMA_VERSION
 from reproduce.stages.outputs import write_copy
 
 LAYERS = ["dense_2", "dense_3", "dense_4", "dense_5", "dense_6"]
@@ -142,7 +142,7 @@ def _outlines(request, monkeypatch):
         blank = np.zeros((2, 2, 4), np.uint8)
         monkeypatch.setattr("reproduce.figures.sheets._pixels", lambda figure: blank)
         monkeypatch.setattr(
-            "matplotlib.figure.Figure.savefig", lambda figure, path, **_: path.write_bytes(b"")
+            "matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(b"")
         )
 
 
