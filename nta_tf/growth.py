@@ -115,10 +115,11 @@ def growth_exponent(
 
     Returns:
         A `GrowthExponent`; its numbers are NaN, and its status says why, when the quantity
-        is not positive or fewer than eight checkpoints are left.
+        is not positive and finite, rounds do not increase from row to row (as in a table of several
+        curves) or fewer than eight checkpoints are left.
 
     Raises:
-        ValueError: If `confidence` is not between 0 and 1.
+        ValueError: If `confidence` is not between 0 and 1, or what a column holds are no numbers.
 
     Example:
 
@@ -202,6 +203,7 @@ def _fit(
     table: pd.DataFrame, column: str, first_epoch: float
 ) -> tuple[str, tuple[float, float], np.ndarray, np.ndarray]:
     """Status, epochs and posterior of the exponent; the posterior is NaN where there is none."""
+    _check_numbers(table, column)
     table = table[table["epoch"] >= first_epoch]
     span = (float(first_epoch), float(table["epoch"].max()) if len(table) else math.nan)
     status = _why_no_exponent(table, column)
@@ -211,14 +213,25 @@ def _fit(
     return "fitted", span, *_posterior(table, column)
 
 
+def _check_numbers(table: pd.DataFrame, column: str) -> None:
+    for name in ("round", "epoch", column):
+        try:
+            table[name].to_numpy(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"Column {name!r} must hold numbers. Received: {error}") from None
+
+
 def _why_no_exponent(table: pd.DataFrame, column: str) -> str:
     if len(table) < _FEWEST:
         return f"only {len(table)} checkpoints, {_FEWEST} are needed"
-    wrong = ~(table[column].to_numpy(np.float64) > 0)
-    if wrong.any():
-        epoch = table["epoch"].to_numpy()[wrong][0]
-        when = f"from epoch {epoch:g} on" if wrong.all() else f"at epoch {epoch:g}"
-        return f"{column} is not positive {when}"
+    values, rounds = (table[name].to_numpy(np.float64) for name in (column, "round"))
+    for wrong, what in ((~(values > 0), "not positive"), (np.isinf(values), "infinite")):
+        if wrong.any():
+            epoch = table["epoch"].to_numpy()[wrong][0]
+            when = f"from epoch {epoch:g} on" if wrong.all() else f"at epoch {epoch:g}"
+            return f"{column} is {what} {when}"
+    if not (rounds[0] > 0 and np.isfinite(rounds).all() and (np.diff(rounds) > 0).all()):
+        return "rounds do not increase from row to row"
     return ""
 
 

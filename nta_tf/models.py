@@ -262,6 +262,8 @@ def _resolve_initializer(identifier):
     state = random.getstate()
     try:
         if not isinstance(identifier, str):
+            if identifier is None:
+                raise ValueError("no initializer")
             return keras.initializers.get(identifier)
         name, _, deviation = identifier.partition(":")
         initializer = keras.initializers.get(name)

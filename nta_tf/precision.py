@@ -94,6 +94,26 @@ def at_least_single(value: tf.Tensor) -> tf.Tensor:
     return tf.cast(value, tf.float32) if value.dtype.name in LOW_PRECISION else value
 
 
+def check_name(dtype_policy: str) -> None:
+    """Raises unless Keras has a dtype policy of that name.
+
+    Args:
+        dtype_policy: The name.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    try:
+        if not isinstance(dtype_policy, str):
+            raise TypeError
+        keras.dtype_policies.get(dtype_policy)
+    except (TypeError, ValueError, AttributeError):
+        raise ValueError(
+            "A dtype policy is a name that Keras knows, such as 'float32' or 'mixed_bfloat16'. "
+            f"Received: {dtype_policy!r}"
+        ) from None
+
+
 def check_policy(model: keras.Model, dtype_policy: str | keras.DTypePolicy) -> keras.DTypePolicy:
     """The Keras policy of that name, if the model's variables can be trained under it.
 

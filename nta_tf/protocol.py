@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from nta_tf import comparators, data, models, optimizers
+from nta_tf import comparators, data, models, optimizers, precision
 from nta_tf._types import Config
 from nta_tf.recorders import TaylorRounds
 
@@ -55,6 +55,9 @@ class Protocol:
         dtype_policy: Keras dtype policy in which the training steps compute, such as
             `"mixed_bfloat16"`, or None for the model's own. Records are of the model's own
             dtype in any case.
+
+    Raises:
+        ValueError: If one of these is none of the values that it may have.
     """
 
     name: str
@@ -84,8 +87,14 @@ class Protocol:
                 f"The input scaling must be one of {data.SCALINGS}. "
                 f"Received: {self.input_scaling!r}"
             )
+        if self.radius is not None and not _is_radius(self.radius):
+            raise ValueError(
+                f"The radius is None, a number from zero on, or math.inf. Received: {self.radius!r}"
+            )
+        if self.dtype_policy is not None:
+            precision.check_name(self.dtype_policy)
         comparators.check(self.comparator)
-        self.recorder()  # checks reduction, schedule and dtype
+        self.recorder()  # checks reduction, schedule, dtype, biases and examples
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Protocol:
@@ -153,6 +162,11 @@ class Protocol:
         if self.optimizer_variant == "keras_3" and name in ("adam", "rmsprop"):
             name = f"{name}_keras"
         return optimizers.get(name, learning_rate)
+
+
+def _is_radius(value):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and value >= 0
 
 
 PRESETS = {

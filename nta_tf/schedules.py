@@ -7,6 +7,7 @@ counted from zero; step n sees the weights after n updates.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from typing import Protocol, runtime_checkable
 
@@ -34,7 +35,7 @@ class Every:
     def steps(self, epoch: int, steps_per_epoch: int, epochs: int) -> np.ndarray:
         """Recorded steps of the epoch, counted from its beginning."""
         first = -(epoch * steps_per_epoch) % self.interval
-        return np.arange(first, steps_per_epoch, self.interval)
+        return np.arange(steps_per_epoch)[first :: self.interval]
 
     def __str__(self) -> str:
         return "every step" if self.interval == 1 else f"every {self.interval} steps"
@@ -74,6 +75,8 @@ class LogSpaced:
     def steps(self, epoch: int, steps_per_epoch: int, epochs: int) -> np.ndarray:
         """Recorded steps of the epoch, counted from its beginning."""
         total = steps_per_epoch * epochs
+        if self.count > 1 + 2 * total * math.log(total):  # so dense that no step is left out
+            return np.arange(steps_per_epoch)
         chosen = np.unique(np.geomspace(1, total, self.count).round().astype(int)) - 1
         inside = chosen[chosen // steps_per_epoch == epoch]
         return inside - epoch * steps_per_epoch

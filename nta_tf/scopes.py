@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,20 +56,28 @@ def parse(scope: Any) -> Scope:
         return scope
     parts = scope
     if isinstance(scope, str):
-        layer, _, neuron = scope.partition(":")
-        parts = (layer, neuron) if neuron else (layer,)
+        layer, colon, neuron = scope.partition(":")
+        parts = (layer, int(neuron) if neuron.isdecimal() else None) if colon else (layer,)
     try:
         layer, *neurons = parts
-        if not isinstance(layer, str) or len(neurons) > 1:
+        if not isinstance(layer, str) or not layer or len(neurons) > 1:
             raise ValueError
         if not neurons:
             return Scope(None if layer == NETWORK else layer)
-        return Scope(layer, tuple(int(neuron) for neuron in np.atleast_1d(neurons[0])))
+        chosen = tuple(operator.index(neuron) for neuron in _several(neurons[0]))
+        if min(chosen, default=0) < 0:
+            raise ValueError
+        return Scope(layer, chosen)
     except (TypeError, ValueError):
         raise ValueError(
             "A scope is 'network', a layer ('dense_3') or neurons of it (('dense_3', 7), "
             f"'dense_3:7' or ('dense_3', [1, 7])). Received: {scope!r}"
         ) from None
+
+
+def _several(neurons):
+    """Neurons as a list: of one, or of those of a list or an array."""
+    return [neurons] if isinstance(neurons, (int, np.integer)) else list(neurons)
 
 
 def check_layer(record: str, layer: str | None, layers: Sequence[str]) -> None:

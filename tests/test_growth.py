@@ -72,6 +72,20 @@ def test_no_exponent_says_why():
     assert math.isnan(nothing.p_value) and not nothing.equivalent and not nothing.different
 
 
+@pytest.mark.parametrize("rows", [slice(None, None, -1), [*range(100), 99], [*range(100)] * 2])
+def test_rows_out_of_order_have_no_exponent(rows):
+    found = nta.growth_exponent(_table(0.5).iloc[rows])
+    assert math.isnan(found.exponent) and found.status == "rounds do not increase from row to row"
+
+
+def test_what_is_infinite_or_no_number():
+    table = _table(0.5)
+    table.loc[60, "regret"] = math.inf
+    assert nta.growth_exponent(table).status == "regret is infinite at epoch 61"
+    with pytest.raises(ValueError, match="'regret' must hold numbers. Received: .*'many'"):
+        nta.growth_exponent(table.assign(regret="many"))
+
+
 def test_equivalence_is_the_interval_inside_the_margin():
     table = _table(0.5, 0.02)
     test = nta.growth_equivalence(table)

@@ -66,7 +66,8 @@ class TaylorRounds(Recorder):
             layers that mix examples in training mode, such as BatchNormalization.
 
     Raises:
-        ValueError: For an unknown reduction, schedule, dtype or form.
+        ValueError: For an unknown reduction, schedule, dtype or form, or other values that are
+            none of these.
 
     Example:
 
@@ -99,6 +100,8 @@ class TaylorRounds(Recorder):
             raise ValueError(
                 f"examples must be a positive whole number or None. Received: {examples!r}"
             )
+        if not isinstance(bias, (bool, np.bool_)):
+            raise ValueError(f"bias must be True or False. Received: {bias!r}")
         self.layers = None if layers is None else [str(name) for name in np.atleast_1d(layers)]
         self.reduction = reduction
         self.schedule = schedules.get(schedule)
