@@ -25,8 +25,8 @@ _CHAINS = {
         "explore {runs}",
     ),
     "autoencoder": (
-        "train --task autoencoder --scale quick --data sample --out {runs}",
-        "solve {runs} --checkpoints 50",
+        "train --task autoencoder --scale quick --data sample --epochs 50 --out {runs}",
+        "solve {runs} --checkpoints 25",
         "explore {runs}",
     ),
 }
