@@ -10,7 +10,7 @@ from reproduce.claims import report
 from reproduce.claims.evidence import Unit
 from reproduce.claims.verdicts import SEVEREST_FIRST, Verdict, all_of
 from reproduce.pages import markdown
-from reproduce.results import exploration_table
+from reproduce.results import exploration_table, readings
 
 READINGS = ("figures", "definition")
 LONGEST_CELL = 200
@@ -144,13 +144,14 @@ def write(claims: pd.DataFrame, root: str | Path, out: str | Path) -> list[Path]
 
     Returns:
         The paths written: `claims.csv`, `claims.md`, and where exploration was measured
-        `exploration.csv` and `exploration.md`.
+        `exploration.csv` and `exploration.md`, and where regret was compared `readings.csv`.
     """
     totals = exploration_table.of_directory(root)
     return [
         files.write_csv(Path(out, "claims.csv"), claims, digits=6),
         files.write_text(Path(out, "claims.md"), page(claims)),
         *exploration_table.write(totals, out),
+        *readings.write(root, out),
     ]
 
 

@@ -5,11 +5,13 @@ pair the table has the numbers that Figure 4(b) and (c) show, and which of the p
 agree with.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-from reproduce import optimizers, paper
-from reproduce.results import select
+from reproduce import files, optimizers, paper
+from reproduce.results import load, runs, select
 from reproduce.results.curves import shared
 from reproduce.results.intervals import t_interval
 from reproduce.results.select import Reading
@@ -62,6 +64,27 @@ def table(regret: pd.DataFrame, variant: str = optimizers.TENSORFLOW_2016) -> pd
         kind="stable",
     )
     return ordered.reset_index(drop=True)
+
+
+def write(root: str | Path, out: str | Path) -> list[Path]:
+    """Writes the table of a directory of runs.
+
+    Args:
+        root: The directory.
+        out: Directory of the table.
+
+    Returns:
+        Path of `readings.csv`; none where no three optimizers of the autoencoder were solved.
+    """
+    found = runs.find_runs(root)
+    found = found[found["task"] == "autoencoder"]
+    try:
+        written = table(load.read_regret(found)) if len(found) else pd.DataFrame()
+    except runs.NoResults:
+        return []
+    if written.empty:
+        return []
+    return [files.write_csv(Path(out, "readings.csv"), written, digits=6)]
 
 
 def reading_of(row: pd.Series) -> Reading:

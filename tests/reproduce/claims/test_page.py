@@ -80,7 +80,7 @@ def test_the_overview_is_the_table_of_verdicts(committed):
 def test_tables_are_written_as_csv_and_as_a_page(committed, tmp_path):
     written = claims.write(committed, paths.traces(), tmp_path / "out")
     names = [path.name for path in written]
-    assert names == ["claims.csv", "claims.md", "exploration.csv", "exploration.md"]
+    assert names == ["claims.csv", "claims.md", "exploration.csv", "exploration.md", "readings.csv"]
     table = pd.read_csv(written[0])
     assert table.columns.tolist() == committed.columns.tolist()
     assert table["verdict"].tolist() == committed["verdict"].tolist()
@@ -89,4 +89,4 @@ def test_tables_are_written_as_csv_and_as_a_page(committed, tmp_path):
 def test_a_set_without_exploration_writes_no_table_of_it(tmp_path, write_set):
     root = write_set(tmp_path / "runs")
     written = claims.write(claims.compare(root), root, tmp_path / "out")
-    assert [path.name for path in written] == ["claims.csv", "claims.md"]
+    assert [path.name for path in written] == ["claims.csv", "claims.md", "readings.csv"]
