@@ -30,11 +30,11 @@ def test_jobs_come_in_batches_and_what_is_done_is_not_done_again(tmp_path, monke
     monkeypatch.setattr(study, "_JOBS_A_PROCESS", 2)
     pools = []
 
-    def pool(workers, context):
+    def pool(workers):
         pools.append(concurrent.futures.ThreadPoolExecutor(workers))
         return pools[-1]
 
-    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", pool)
+    monkeypatch.setattr(study.processes, "pool", pool)
     jobs = study.choices()[:5]
     for job in jobs:
         results = job.directory(tmp_path) / "results"
