@@ -4,6 +4,7 @@
 # make docs        fills the tables of README.md and docs/ from the committed results
 # make site        the pages of docs/ with the API reference, in build/site
 # make test-all    also the slow tests;  make test-gpu    those that need a GPU
+# make test-faults  kills, full disks, damage (python -m tests.faults), and fuzz in full: hours
 # make clean       removes caches and build products; leaves .venv and runs alone
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # A file stays in one process, since its tests share what they have trained.
 SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile
 
-.PHONY: check clean docs reproduce site test test-all test-gpu
+.PHONY: check clean docs reproduce site test test-all test-faults test-gpu
 
 .venv/.stamp: setup.cfg setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
@@ -35,6 +36,10 @@ test: .venv/.stamp
 
 test-all: .venv/.stamp
 	$(PYTEST) $(SIDE_BY_SIDE) -m "not gpu"
+
+test-faults: .venv/.stamp
+	$(BIN)/python -m tests.faults --log build/faults.jsonl
+	NTA_TF_FUZZ=full $(PYTEST) tests/fuzz
 
 test-gpu: .venv/.stamp
 	$(PYTEST) -m gpu
