@@ -31,7 +31,7 @@ def regret_from_arrays(
     gradient_tensors: Any,
     scope: Any = None,
     *,
-    loss: str = "mse",
+    loss: Any = "mse",
     reduction: str = "per_example",
     epochs: Any = None,
     network_losses: Any = None,
@@ -59,7 +59,7 @@ def regret_from_arrays(
             minibatch (N, p_L, *kernel.shape) for `"batch_mean"`; or the tuple (J, x) of its
             factors, (N, B, p_L, *preactivation.shape) and (N, B, ...); a dictionary like `weights`.
         scope: As for `nta.regret`. Defaults to the only layer, or to `"network"` for several.
-        loss: Name of a loss of `nta.losses`.
+        loss: A loss, as for `nta.train`.
         reduction: `"per_example"` or `"batch_mean"`.
         epochs: In which epoch each round was, (N,), counted from 1. By default each round is an
             epoch of its own, and can be a checkpoint.
@@ -132,7 +132,7 @@ def run_from_arrays(
     weights: Any,
     gradient_tensors: Any,
     *,
-    loss: str = "mse",
+    loss: Any = "mse",
     reduction: str = "per_example",
     epochs: Any = None,
     network_losses: Any = None,
@@ -152,7 +152,7 @@ def run_from_arrays(
         targets: Targets of every example.
         weights: W^n at each round.
         gradient_tensors: G, or its factors.
-        loss: Name of a loss.
+        loss: A loss, as for `nta.train`.
         reduction: `"per_example"` or `"batch_mean"`.
         epochs: In which epoch each round was.
         network_losses: The loss that training incurred.

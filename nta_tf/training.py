@@ -24,7 +24,7 @@ def train(
     y: Any = None,
     *,
     optimizer: str | keras.optimizers.Optimizer,
-    loss: str = "mse",
+    loss: Any = "mse",
     epochs: int,
     batch_size: int,
     seed: int = 0,
@@ -55,12 +55,13 @@ def train(
         x: Inputs, (D, ...), NumPy array or tensor; a list or dictionary of them for a model with
             several inputs; or a `tf.data.Dataset` of (inputs, targets), which is read into
             memory once, in its order (so do not let it shuffle), in minibatches or one by one.
-        y: Targets: rows (D, p_L) for `"mse"`, integer labels (D,) or one-hot rows for
-            `"cross_entropy"`. Pass the very same object as `x` for an autoencoder. None for a
-            dataset.
+        y: Targets: rows (D, p_L), or of the shape of the outputs; integer labels (D,) or (D, 1)
+            or one-hot rows for `"cross_entropy"`. Pass the very same object as `x` for an
+            autoencoder. None for a dataset.
         optimizer: A name of `nta.optimizers.get` or any Keras optimizer, one of your own too, whose
             `get_config` says all that makes it.
-        loss: `"mse"` or `"cross_entropy"` (on logits).
+        loss: `"mse"`, `"cross_entropy"` (on logits), another name of `nta.losses.LOSSES`, or a
+            loss of Keras that is the same as one of them (`nta.losses.name_of`).
         epochs: Number of epochs.
         batch_size: Examples in a minibatch.
         seed: Seed of the order of the examples.
@@ -90,6 +91,7 @@ def train(
     >>> run.status, run.losses.shape
     ('finished', (2, 4))
     """
+    loss = losses.name_of(loss)
     data = training_data.checked(model, x, y, loss, epochs, batch_size)
     optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
     optimizers.check(optimizer, model.trainable_variables)

@@ -126,7 +126,7 @@ def checked(
             f"in a minibatch. Received: epochs={epochs}, batch_size={batch_size}"
         )
     sample = keras.tree.pack_sequence_as(structure, [leaf[:_SAMPLE] for leaf in leaves])
-    components, dtype = _output(model, sample)
+    shape, dtype = _output(model, sample)
     if model.losses:
         raise ValueError(
             f"Model {model.name!r} adds losses of its own (regularizers, add_loss), of which the "
@@ -135,8 +135,10 @@ def checked(
     if loss == "cross_entropy" and softmax_output(model, sample):
         refuse_softmax(model.name)
     own = y is x and len(leaves) == 1
-    targets = _targets(leaves[0] if own else np.asarray(y), own, loss, dtype)
-    losses.check_targets(loss, targets, len(leaves[0]), components)
+    targets = losses.as_rows(loss, leaves[0] if own else np.asarray(y), shape)
+    if not (loss == "cross_entropy" and np.issubdtype(targets.dtype, np.integer)):  # labels
+        targets = targets.astype(dtype, copy=False)
+    losses.check_targets(loss, targets, len(leaves[0]), math.prod(shape[1:]))
     own = targets is leaves[0]
     return TrainingData(leaves if own else [*leaves, targets], Layout(structure, own))
 
@@ -247,23 +249,13 @@ def _dtype(name: str) -> str:
     return "float32" if name in LOW_PRECISION else name
 
 
-def _output(model: keras.Model, sample: Any) -> tuple[int, str]:
-    """p_L and the dtype of the model's only output."""
+def _output(model: keras.Model, sample: Any) -> tuple[tuple, str]:
+    """Shape and dtype of the model's only output."""
     outputs = model.outputs if is_graph(model) else keras.tree.flatten(model(sample))
     if len(outputs) != 1:
         raise ValueError(
             f"The model must have one output; {model.name!r} has {len(outputs)}. Train a "
             "keras.Model of the output that the loss is of."
         )
-    return math.prod(outputs[0].shape[1:]), _dtype(
-        keras.backend.standardize_dtype(outputs[0].dtype)
-    )
-
-
-def _targets(targets: np.ndarray, own: bool, loss: str, dtype: str) -> np.ndarray:
-    """Targets in the dtype of the outputs, but for labels."""
-    if own and (loss == "mse" or not np.issubdtype(targets.dtype, np.integer)):
-        return targets.astype(dtype, copy=False)
-    if loss == "mse" or not np.issubdtype(targets.dtype, np.integer):
-        return targets.astype(dtype, copy=False)
-    return targets
+    dtype = keras.backend.standardize_dtype(outputs[0].dtype)
+    return tuple(outputs[0].shape), _dtype(dtype)

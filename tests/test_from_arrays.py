@@ -250,7 +250,7 @@ class TestWrongInput:
         [
             ({"reduction": "sum"}, "reduction must be one of"),
             ({"reduction": "batch_mean", "scope": "other"}, "has layers.*'other'"),
-            ({"loss": keras.losses.MeanSquaredError()}, "loss must be the name"),
+            ({"loss": keras.losses.LogCosh()}, "loss must be one of"),
             ({"loss": "cross_entropy"}, "each must sum to one"),
             ({"epochs": [1, 1, 2, 2]}, "5 rounds"),
             ({"epochs": [1, 1, 3, 2, 2]}, "never fall"),

@@ -36,7 +36,8 @@ class RecordRounds(keras.callbacks.Callback):
             list or dictionary for several inputs, or a `tf.data.Dataset`.
         y: Its targets; None for a dataset.
         recorders: `Recorder` objects with different names.
-        loss: `"mse"` or `"cross_entropy"` (on logits): what the model is trained on.
+        loss: What the model is trained on, as for `nta.train`: `"mse"`, `"cross_entropy"` (on
+            logits), or the object that `compile` was given.
         directory: Where the run is kept, or None to keep it in memory. A run that was
             interrupted is taken up by `fit(..., initial_epoch=its epochs)`.
 
@@ -71,13 +72,13 @@ class RecordRounds(keras.callbacks.Callback):
         x: Any,
         y: Any,
         recorders: Iterable[Recorder],
-        loss: str | None,
+        loss: Any,
         directory: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__()
         self.run: Run | None = None
         self._diverged = False
-        self._x, self._y, self._loss = x, y, loss
+        self._x, self._y, self._loss = x, y, loss and losses.name_of(loss)
         self._recorders = session.by_name(recorders)
         self._directory = directory
 

@@ -35,7 +35,7 @@ class Regret(MeasuredRounds):
         y: Its targets.
         scopes: A scope or a list of scopes, as for `nta.regret`: `"dense_3"`, `"dense_3:7"`,
             `"network"`.
-        loss: Name of the loss that the model is trained on.
+        loss: The loss that the model is trained on, as for `nta.train`.
         recorder: The `nta.TaylorRounds` to measure. Defaults to one of the layers of the scopes,
             with a round an epoch, its last step.
         directory: Where the run is kept, or None to keep it in memory.
@@ -68,7 +68,7 @@ class Regret(MeasuredRounds):
         x: Any,
         y: Any,
         scopes: str | tuple | Sequence[str | tuple],
-        loss: str,
+        loss: Any,
         recorder: TaylorRounds | None = None,
         directory: str | os.PathLike[str] | None = None,
         *,

@@ -1,5 +1,7 @@
 """Gradients whose size is normalized away, the hypothesis of section 3.2 on exploration."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -70,7 +72,7 @@ def rms_normalized_gradient(gradients: Structure) -> tf.Tensor | list | tuple | 
 
 
 def example_gradients(
-    model: keras.Model, x: ArrayLike, y: ArrayLike, loss: str = "mse"
+    model: keras.Model, x: ArrayLike, y: ArrayLike, loss: Any = "mse"
 ) -> dict[str, tf.Tensor]:
     """The gradient of the loss of every single example of a minibatch (equation 2).
 
@@ -82,7 +84,7 @@ def example_gradients(
         model: A `keras.Model`, as for `nta.linearize`.
         x: A batch of inputs, (D, ...).
         y: Targets, as for `nta.taylor_loss`.
-        loss: `"mse"` or `"cross_entropy"` (on logits).
+        loss: A loss, as for `nta.train`.
 
     Returns:
         A dictionary from `"layer/kernel"` and `"layer/bias"`, of all Dense and Conv2D layers,
@@ -108,11 +110,13 @@ def example_gradients(
     inputs = tapped.checked(x)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         outputs, layer_inputs, preactivations = tapped(inputs, watch=tape.watch)
-        losses.check_targets(loss, np.asarray(y), *outputs.shape)
-        targets = tf.convert_to_tensor(y)
-        if not targets.dtype.is_integer or loss == "mse":
+        loss = losses.get(loss)
+        rows = losses.as_rows(loss, np.asarray(y), outputs.shape)
+        losses.check_targets(loss, rows, *outputs.shape)
+        targets = tf.convert_to_tensor(rows)
+        if not targets.dtype.is_integer or loss.name == "mse":
             targets = tf.cast(targets, outputs.dtype)
-        example_losses = losses.get(loss)(outputs, targets)
+        example_losses = loss(outputs, targets)
     errors = tape.gradient(
         example_losses, preactivations, unconnected_gradients=tf.UnconnectedGradients.ZERO
     )

@@ -89,7 +89,7 @@ def linearize(
 
 
 def taylor_loss(
-    lin: Linearization, kernels: Mapping[str, Any], y: Any, loss: str = "mse"
+    lin: Linearization, kernels: Mapping[str, Any], y: Any, loss: Any = "mse"
 ) -> tf.Tensor:
     """The Taylor loss: mean over the minibatch of loss(T_i(V), y_i).
 
@@ -99,9 +99,9 @@ def taylor_loss(
     Args:
         lin: A `Linearization`.
         kernels: Dictionary from layer names to kernels, as in `Linearization.predict`.
-        y: Targets: rows of shape (B, p_L) for `"mse"`; labels (B,) or one-hot rows for
-            `"cross_entropy"`.
-        loss: `"mse"` or `"cross_entropy"` (on logits).
+        y: Targets, as for `nta.train`: rows (B, p_L) or what flattens to them; labels (B,) or
+            one-hot rows for `"cross_entropy"`.
+        loss: A loss, as for `nta.train`: `"mse"`, `"cross_entropy"` (on logits), ...
 
     Returns:
         A scalar tensor.
@@ -121,14 +121,15 @@ def taylor_loss(
     >>> bool(abs(float(taylor) - training) < 1e-7)
     True
     """
-    if loss == "cross_entropy":
+    loss = losses.get(loss)
+    if loss.name == "cross_entropy":
         lin.check_logits()
-    examples, components = lin.outputs.shape
-    losses.check_targets(loss, np.asarray(y), examples, components)
-    targets = tf.convert_to_tensor(y)
-    if not targets.dtype.is_integer or loss == "mse":
+    rows = losses.as_rows(loss, np.asarray(y), lin.outputs.shape)
+    losses.check_targets(loss, rows, *lin.outputs.shape)
+    targets = tf.convert_to_tensor(rows)
+    if not targets.dtype.is_integer or loss.name == "mse":
         targets = tf.cast(targets, lin.outputs.dtype)
-    return tf.reduce_mean(losses.get(loss)(lin.predict(kernels), targets))
+    return tf.reduce_mean(loss(lin.predict(kernels), targets))
 
 
 def outputs_at(model: keras.Model, x: Any, weights: Mapping[str, Any]) -> tf.Tensor:

@@ -156,7 +156,7 @@ def _unknown(model: str, weights: dict[str, Weight], default: list[str], layers:
     others = [name for name in reachable(weights) if name not in default]
     return (
         f"Layers of model {model!r} that can be linearized are {default}; biases and the like go "
-        f"by {others}. Received: layers={layers}"
+        f"by {others}. Received: layers={[str(layer) for layer in layers]}"
     )
 
 

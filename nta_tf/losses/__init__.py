@@ -11,7 +11,7 @@ from nta_tf.losses.of_paper import (
     mean_squared_error,
 )
 from nta_tf.losses.registered import FunctionLoss
-from nta_tf.losses.registry import LOSSES, check_targets, get, register
+from nta_tf.losses.registry import LOSSES, as_rows, check_targets, get, name_of, register
 
 __all__ = [
     "LOSSES",
@@ -27,9 +27,11 @@ __all__ = [
     "MeanSquaredError",
     "Poisson",
     "accuracy",
+    "as_rows",
     "check_targets",
     "cross_entropy",
     "get",
     "mean_squared_error",
+    "name_of",
     "register",
 ]

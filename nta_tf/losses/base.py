@@ -1,6 +1,8 @@
 """What a convex loss is to the package: a function of outputs and targets, and its derivatives."""
 
 import abc
+import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -70,6 +72,16 @@ class Loss(abc.ABC):
         """
         del targets, shift
         return None
+
+    def as_rows(self, targets: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+        """Targets flattened to (B, p_L) where it is clear which belongs to which output."""
+        components = math.prod(shape)
+        flat = targets.shape[1:] == (components,)
+        if flat or targets.ndim < 1 or targets.size != len(targets) * components:
+            return targets
+        alike = [n for n in targets.shape[1:] if n != 1] == [n for n in shape if n != 1]
+        # Axes of another order have the same size: only flat outputs leave the order to the user.
+        return targets.reshape(-1, components) if alike or len(shape) == 1 else targets
 
     def check_targets(self, targets: np.ndarray, components: int) -> None:
         """Raises unless the targets, one an example, fit the loss and p_L."""

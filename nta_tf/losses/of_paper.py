@@ -4,6 +4,9 @@
 `floatx`) and clip probabilities; these two plain functions keep the dtype they are given.
 """
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -109,6 +112,15 @@ class CrossEntropy(Loss):
         """The label's logit minus the largest: the label grows at least as fast as the others."""
         of_label = tf.matmul(shift, targets)  # (groups, columns, E)
         return tf.transpose(tf.reduce_min(of_label, axis=2) - tf.reduce_max(shift, axis=2))
+
+    def as_rows(self, targets: np.ndarray, shape: Sequence[int]) -> np.ndarray:
+        if targets.ndim and targets.shape[1:] in ((), (1,)) and math.prod(shape) > 1:
+            labels = targets.reshape(-1)
+            if np.issubdtype(labels.dtype, np.integer):
+                return labels
+            if np.issubdtype(labels.dtype, np.floating) and (labels == np.floor(labels)).all():
+                return labels.astype(np.int64)  # as Keras takes them, too
+        return super().as_rows(targets, shape)
 
     def check_targets(self, targets: np.ndarray, components: int) -> None:
         if components < 2:

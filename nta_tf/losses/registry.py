@@ -1,6 +1,7 @@
 """Convex losses by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from nta_tf.losses.base import Loss
 from nta_tf.losses.componentwise import BinaryCrossEntropy, Huber, Poisson
 from nta_tf.losses.kinked import AbsoluteError, Hinge
 from nta_tf.losses.of_paper import CrossEntropy, MeanSquaredError
+from nta_tf.losses.recognized import recognize
 from nta_tf.losses.registered import FunctionLoss
 
 LOSSES: dict[str, Loss] = {
@@ -24,18 +26,18 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def get(loss: str | Loss) -> Loss:
+def get(loss: Any) -> Loss:
     """The loss of that name.
 
     Args:
-        loss: A name such as `"mse"` or `"cross_entropy"`, one that was given to `register`, or
-            a `Loss`.
+        loss: A name such as `"mse"` or `"cross_entropy"`, one that was given to `register`, a
+            `Loss`, or what `name_of` recognizes.
 
     Returns:
         A `Loss`: a function of (outputs, targets) that returns one loss an example.
 
     Raises:
-        ValueError: If there is no such name.
+        ValueError: If there is no such loss.
 
     Example:
 
@@ -43,11 +45,58 @@ def get(loss: str | Loss) -> Loss:
     >>> nta.losses.get("mse")([[1.0, 3.0]], [[0.0, 0.0]]).numpy()
     array([5.], dtype=float32)
     """
-    if isinstance(loss, Loss):
-        return loss
-    if not isinstance(loss, str) or loss not in LOSSES:
-        raise ValueError(f"The loss must be one of {sorted(LOSSES)}. Received: loss={loss!r}")
-    return LOSSES[loss]
+    return loss if isinstance(loss, Loss) else LOSSES[name_of(loss)]
+
+
+def name_of(loss: Any) -> str:
+    """The name of a loss, in whatever way it is given.
+
+    Args:
+        loss: A name; a `Loss` that is registered; `nta.losses.cross_entropy` or
+            `mean_squared_error`; or a loss that Keras knows, as an object, a function or a name,
+            if it computes what one of ours does: `keras.losses.MeanSquaredError()`,
+            `CategoricalCrossentropy(from_logits=True)`, `"mean_absolute_error"`.
+
+    Returns:
+        The name in `LOSSES`.
+
+    Raises:
+        ValueError: If it is none of these, as where Keras's loss takes probabilities, sums over
+            the examples or smooths labels.
+
+    Example:
+
+    >>> import keras
+    >>> import nta_tf as nta
+    >>> nta.losses.name_of(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    'cross_entropy'
+    """
+    return loss if isinstance(loss, str) and loss in LOSSES else recognize(loss, LOSSES)
+
+
+def as_rows(loss: Any, targets: np.ndarray, shape: Sequence[Any]) -> np.ndarray:
+    """Targets in the shape that losses take: labels (B,), or rows (B, p_L).
+
+    Args:
+        loss: A loss or its name.
+        targets: NumPy array of targets, first axis the examples.
+        shape: Shape of the network's outputs, (B, ...).
+
+    Returns:
+        The targets, flattened where they have the shape of the outputs (but for axes of size one)
+        or the outputs are flat; labels (B, 1) without their last axis. What does not fit is
+        returned as it is, for `check_targets` to refuse.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import nta_tf as nta
+    >>> nta.losses.as_rows("mse", np.zeros((8, 28, 28)), (None, 28, 28, 1)).shape
+    (8, 784)
+    >>> nta.losses.as_rows("cross_entropy", np.zeros((8, 1), int), (None, 10)).shape
+    (8,)
+    """
+    return get(loss).as_rows(targets, list(shape[1:]))
 
 
 def register(name: str, function: Callable, targets: Callable | None = None) -> Loss:
@@ -86,7 +135,7 @@ def register(name: str, function: Callable, targets: Callable | None = None) -> 
     return loss
 
 
-def check_targets(loss: str | Loss, targets: np.ndarray, examples: int, components: int) -> None:
+def check_targets(loss: Any, targets: np.ndarray, examples: int, components: int) -> None:
     """Raises a clear error unless the targets fit the loss and the network.
 
     Args:

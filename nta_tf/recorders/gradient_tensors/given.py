@@ -41,16 +41,12 @@ class GivenRounds:
 
     @classmethod
     def of(
-        cls, outputs: Any, targets: Any, loss: str, reduction: str, epochs: Any = None
+        cls, outputs: Any, targets: Any, loss: Any, reduction: str, epochs: Any = None
     ) -> GivenRounds:
         """Checks what `nta.run_from_arrays` was given."""
         if reduction not in REDUCTIONS:
             raise ValueError(f"The reduction must be one of {REDUCTIONS}. Received: {reduction!r}")
-        if not isinstance(loss, str):
-            raise ValueError(
-                f"The loss must be the name of one of {sorted(losses.LOSSES)}; nta.losses.register "
-                f"adds one's own. Received: loss={loss!r}"
-            )
+        loss = losses.name_of(loss)
         outputs = as_floats("outputs", outputs)
         if outputs.ndim != 3 or 0 in outputs.shape:
             raise ValueError(
@@ -241,7 +237,10 @@ def _array(what, array):
 def _targets(outputs, targets, loss):
     """Targets as rows like the outputs."""
     rounds, examples, components = outputs.shape
-    labels = np.issubdtype(targets.dtype, np.integer) and targets.shape == (rounds, examples)
+    integers = np.issubdtype(targets.dtype, np.integer)
+    if loss == "cross_entropy" and integers and targets.shape == (rounds, examples, 1):
+        targets = targets[..., 0]
+    labels = integers and targets.shape == (rounds, examples)
     if not labels and targets.shape != outputs.shape:
         raise ValueError(
             f"Targets must have shape {outputs.shape} like the outputs, or be integer labels of "
