@@ -111,6 +111,7 @@ def _add_train(stages: argparse._SubParsersAction) -> None:
         "MODULE:CLASS?learning_rate=0.1&momentum=0.9; default: the paper's five",
     )
     add("--seeds", nargs="+", type=_count, default=[0], help="seeds of weights and data order")
+    add("--jobs", type=_positive, default=1, help="trainings side by side, a process each")
     add("--epochs", type=_positive, help="number of epochs, instead of the scale's own")
     add("--protocols", nargs="+", help=_PROTOCOLS_HELP)
     add("--layers", nargs="+", help="layers of the Taylor rounds, instead of the scale's own")

@@ -38,6 +38,7 @@ def train(options: argparse.Namespace) -> None:
         options.layers,
         changes,
         options.data_dir,
+        options.jobs,
     )
     rows, start = [], time.perf_counter()
     for run in runs:

@@ -5,7 +5,6 @@ by one. Each network is a process of its own, which starts TensorFlow once.
 """
 
 import concurrent.futures
-import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -15,8 +14,6 @@ from pathlib import Path
 from reproduce.results.runs import ResultsError
 from reproduce.stages import processes
 
-# What a process may use is said before it starts: thread pools are made once.
-_THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _CHAINS = {
     "convnet": (
         "train --task convnet --scale quick --optimizers rmsprop sgd:0.1 --out {runs}",
@@ -81,13 +78,8 @@ def run(
         ResultsError: If a stage failed; it has said why. Or if a process was killed.
     """
     of_tasks = chains(out, epochs)
-    cores = os.cpu_count() or 1
-    workers = min(len(of_tasks), jobs or cores)
-    limits = dict.fromkeys(_THREADS, str(max(1, cores // workers)))
-    with (
-        _environment({**limits, "TQDM_DISABLE": "1"}),
-        processes.pool(workers) as pool,
-    ):
+    workers = min(len(of_tasks), jobs or os.cpu_count() or 1)
+    with processes.sharing_cores(workers), processes.pool(workers) as pool:
         futures = {pool.submit(_chain, lines): task for task, lines in of_tasks.items()}
         for future in concurrent.futures.as_completed(futures):
             yield futures[future], future.result()
@@ -105,15 +97,3 @@ def _chain(lines: list[list[str]]) -> list[Step]:
             raise ResultsError(f"`{command}` failed; the same command resumes when it is mended.")
         done.append(Step(command, time.perf_counter() - start))
     return done
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Variables that processes started meanwhile inherit; those that are set already stay."""
-    new = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(new)
-    try:
-        yield
-    finally:
-        for name in new:
-            del os.environ[name]

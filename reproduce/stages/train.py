@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import nta_tf as nta
 from reproduce import tasks
 from reproduce.optimizers import Optimizer
+from reproduce.stages import side_by_side
 
 
 def train(
@@ -22,6 +24,7 @@ def train(
     layers: Sequence[str] | None = None,
     options: Mapping | None = None,
     data_dir: str | None = None,
+    jobs: int = 1,
 ) -> Iterator[nta.Run]:
     """Trains a network of section 2.4 with each optimizer, recording it on the way.
 
@@ -40,6 +43,7 @@ def train(
         options: Changes of the protocol's training options, such as
             `{"output_activation": "sigmoid"}`.
         data_dir: Where TFDS keeps its datasets; see `nta.data.load`.
+        jobs: How many trainings side by side, each in a process of its own.
 
     Yields:
         Each `nta.Run`, as it ends.
@@ -56,11 +60,19 @@ def train(
     chosen = of_task.scales[scale]
     protocol = tasks.training(chosen, options)
     recorded = tasks.recorded(chosen, protocols)
+    optimizers = optimizers or of_task.optimizers(protocol.optimizer_variant)
+    if jobs > 1 and len(seeds) * len(optimizers) > 1:
+        same: dict[str, Any] = {"task": task, "scale": scale, "data": data, "out": out}
+        same |= {"epochs": epochs, "protocols": protocols, "layers": layers}
+        same |= {"options": options, "data_dir": data_dir}
+        for directory in side_by_side.train(jobs, optimizers, seeds, same):
+            yield nta.Run.open(directory)
+        return
     dataset = nta.data.load(data or chosen.data, data_dir=data_dir, scaling=protocol.input_scaling)
     x, y = of_task.examples(dataset, chosen.examples)
     source = {"name": dataset.name, "source": dataset.source, "examples": len(x)}
     for seed in seeds:
-        for optimizer in optimizers or of_task.optimizers(protocol.optimizer_variant):
+        for optimizer in optimizers:
             yield nta.train(
                 of_task.model(protocol, x, seed),
                 x,

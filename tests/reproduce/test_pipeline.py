@@ -44,6 +44,16 @@ def test_training_again_changes_nothing(runs, capsys):
     assert "finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_trainings_side_by_side_are_the_same(runs, tmp_path):
+    arguments = "--scale quick --epochs 3 --optimizers adam sgd:0.1 --layers dense_3 --jobs 2 --out"
+    assert main(["train", *arguments.split(), str(tmp_path)]) == 0
+    for name in _RUNS:
+        expected, run = nta.Run.open(runs / name), nta.Run.open(tmp_path / name)
+        np.testing.assert_allclose(run.losses, expected.losses, rtol=1e-3)
+        assert set(run.records) == set(expected.records)
+
+
 def test_solved_tables(runs):
     results = runs / _RUNS[0] / "results"
     losses = pd.read_csv(results / "losses.csv")
