@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -10,6 +11,8 @@ import tensorflow as tf
 from nta_tf.linearization.rules.base import Rule
 from nta_tf.linearization.rules.patches import patches
 from nta_tf.linearization.rules.registry import register
+
+_TOGETHER = 2**27  # bytes of patches that are made of all examples at once
 
 
 class TransposedRule(Rule):
@@ -51,20 +54,33 @@ class TransposedRule(Rule):
         neuron: int | None = None,
     ) -> tf.Tensor:
         shape = self.weight(layer).shape
-
-        def of_example(pair):  # patches of J are as many times larger as the kernel has places
-            rows, inputs = pair
-            windows = patches(
-                rows, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
-            )
-            inputs = tf.reshape(inputs, (windows.shape[1], -1))
-            if neuron is not None:
-                return tf.einsum("kpqa,p->kqa", windows, inputs[:, neuron])
-            return tf.einsum("kpqa,pj->kqaj", windows, inputs)
-
-        tensor = tf.map_fn(of_example, (jacobian, layer_input), fn_output_signature=jacobian.dtype)
         lead = (tf.shape(jacobian)[0], jacobian.shape[1])
+        if jacobian.shape[0] is not None and self._bytes(layer, jacobian, layer_input) <= _TOGETHER:
+            tensor = self._of_examples(layer, jacobian, layer_input, neuron)
+        else:  # patches of J are as many times larger as the kernel has places
+            tensor = tf.map_fn(
+                lambda pair: self._of_examples(layer, pair[0][None], pair[1][None], neuron)[0],
+                (jacobian, layer_input),
+                fn_output_signature=jacobian.dtype,
+            )
         return tf.reshape(tensor, (*lead, *(shape if neuron is None else shape[:-1])))
+
+    def _of_examples(self, layer, jacobian, layer_input, neuron):
+        batch, components = jacobian.shape[:2]
+        rows = tf.reshape(jacobian, (batch * components, *jacobian.shape[2:]))
+        windows = patches(
+            rows, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
+        )
+        windows = tf.reshape(windows, (batch, components, *windows.shape[1:]))
+        inputs = tf.reshape(layer_input, (batch, windows.shape[2], -1))
+        if neuron is not None:
+            return tf.einsum("bkpqa,bp->bkqa", windows, inputs[..., neuron])
+        return tf.einsum("bkpqa,bpj->bkqaj", windows, inputs)
+
+    def _bytes(self, layer, jacobian, layer_input):
+        """What patches of J of all examples take."""
+        positions = math.prod(layer_input.shape[1:-1]) * math.prod(layer.kernel_size)
+        return math.prod(jacobian.shape[:2]) * positions * layer.filters * jacobian.dtype.size
 
 
 register(keras.layers.Conv1DTranspose, TransposedRule())
