@@ -111,7 +111,6 @@ def _add_train(stages: argparse._SubParsersAction) -> None:
         "MODULE:CLASS?learning_rate=0.1&momentum=0.9; default: the paper's five",
     )
     add("--seeds", nargs="+", type=_count, default=[0], help="seeds of weights and data order")
-    add("--jobs", type=_positive, default=1, help="trainings side by side, a process each")
     add("--epochs", type=_positive, help="number of epochs, instead of the scale's own")
     add("--protocols", nargs="+", help=_PROTOCOLS_HELP)
     add("--layers", nargs="+", help="layers of the Taylor rounds, instead of the scale's own")
@@ -125,6 +124,7 @@ def _add_train(stages: argparse._SubParsersAction) -> None:
         "kernel_initializer, use_bias, input_scaling, optimizer_variant",
     )
     add("--out", default="runs", help="directory of the runs; a killed one is resumed")
+    _workers_options(stage, "runs")
     stage.set_defaults(stage=commands.train)
 
 
@@ -136,6 +136,7 @@ def _add_record(stages: argparse._SubParsersAction) -> None:
     stage.add_argument("--protocols", nargs="+", help=_PROTOCOLS_HELP)
     stage.add_argument("--layers", nargs="+", help="layers of the Taylor rounds")
     stage.add_argument("--data-dir", help=_DATA_DIR_HELP)
+    _workers_options(stage, "runs")
     stage.set_defaults(stage=commands.record)
 
 
@@ -173,6 +174,7 @@ def _add_solve(stages: argparse._SubParsersAction) -> None:
         help="what the loss is compared with: one V for all rounds (regret), or one for each "
         "round or epoch (dynamic regret); default: static",
     )
+    _workers_options(stage, "scopes")
     stage.set_defaults(stage=commands.solve)
 
 
@@ -208,6 +210,7 @@ def _add_explore(stages: argparse._SubParsersAction) -> None:
         "explore", help="measure the exploration of runs that recorded activations"
     )
     _table_options(stage)
+    _workers_options(stage, "runs")
     stage.set_defaults(stage=commands.explore)
 
 
@@ -318,9 +321,9 @@ def _add_study(stages: argparse._SubParsersAction) -> None:
     add("--scale", default="paper", choices=["quick", "paper"], help="digits and epochs")
     add("--epochs", type=_positive, help="number of epochs, instead of the scale's own")
     add("--seeds", type=_count, default=10, help="how many seeds of the headline runs")
-    add("--jobs", type=_positive, default=1, help="trainings side by side, a core each")
     add("--data-dir", help=_DATA_DIR_HELP)
     add("--out", default="runs/study", help="directory of the runs; done jobs are not repeated")
+    _workers_options(stage, "trainings")
     stage.set_defaults(stage=commands.study)
 
 
@@ -335,6 +338,18 @@ def _add_quick(stages: argparse._SubParsersAction) -> None:
     add("--epochs", type=_positive, help="number of epochs, instead of the scales' own")
     add("--jobs", type=_positive, help="networks side by side; default: one a core, at most two")
     stage.set_defaults(stage=commands.quick)
+
+
+def _workers_options(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument(
+        "--jobs", type=_positive, default=1, help=f"how many {what} side by side; default: 1"
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help=f"a Dask scheduler whose workers share the {what}, such as tcp://10.0.0.1:8786; they "
+        "need the same package and the same directories",
+    )
 
 
 def _table_options(parser: argparse.ArgumentParser) -> None:

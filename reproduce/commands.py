@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from reproduce import files, optimizers, paths, quiet
 from reproduce.results.runs import ResultsError, find_runs
+from reproduce.stages import engines, jobs
 
 
 def train(options: argparse.Namespace) -> None:
@@ -39,10 +40,12 @@ def train(options: argparse.Namespace) -> None:
         changes,
         options.data_dir,
         options.jobs,
+        options.scheduler,
     )
-    rows, start = [], time.perf_counter()
+    rows, start, alone = [], time.perf_counter(), not _side_by_side(options)
     for run in runs:
-        seconds, start = time.perf_counter() - start, time.perf_counter()
+        seconds = time.perf_counter() - start
+        start += seconds * alone
         rows.append(
             {
                 "run": run.directory.name,
@@ -50,7 +53,7 @@ def train(options: argparse.Namespace) -> None:
                 "epochs": run.epochs,
                 "first epoch's loss": run.losses[0].mean(),
                 "last epoch's loss": run.losses[-1].mean(),
-                "seconds": round(seconds, 1),
+                "seconds" if alone else "done after seconds": round(seconds, 1),
             }
         )
         if not sys.stdout.isatty():
@@ -66,7 +69,13 @@ def record(options: argparse.Namespace) -> None:
     from reproduce.stages.outputs import find_run_directories
     from reproduce.stages.record import prepare
 
-    for directory in find_run_directories(options.runs):
+    directories = find_run_directories(options.runs)
+    if _side_by_side(options):
+        asked = options.protocols, options.layers, options.data_dir
+        for directory, _ in _each_run(options, jobs.record, directories, *asked):
+            print(f"{directory}: recorded", flush=True)
+        directories = []
+    for directory in directories:
         recording = prepare(directory, options.protocols, options.layers, options.data_dir)
         for cost in recording.cost().itertuples():
             print(
@@ -81,25 +90,29 @@ def record(options: argparse.Namespace) -> None:
 def solve(options: argparse.Namespace) -> None:
     """`solve`: one line a run."""
     quiet.import_tensorflow(options.verbose)
+    from reproduce.stages import solve as stage
     from reproduce.stages.outputs import find_run_directories, save
-    from reproduce.stages.solve import solve as solve_run
 
-    for directory in find_run_directories(options.runs):
-        start = time.perf_counter()
-        written = solve_run(
-            directory,
-            _bar(f"solve {directory.name}", "scope"),
-            neurons=options.neurons,
-            scopes=options.scopes,
-            records=options.records,
-            checkpoints=options.checkpoints,
-            domains=options.domains,
-            comparators=options.comparators,
-        )
+    asked = "neurons", "scopes", "records", "checkpoints", "domains", "comparators"
+    chosen = {name: getattr(options, name) for name in asked}
+    directories, start = find_run_directories(options.runs), time.perf_counter()
+    for directory, written in _solved(stage, options, directories, chosen):
         _written(written, start)
+        start = time.perf_counter()
         if options.save:
             print(f"saved as {save(directory, options.save, written)}")
     _next(_figures_stage(find_run_directories(options.runs)), options.runs)
+
+
+def _solved(stage, options: argparse.Namespace, directories: list[Path], chosen: dict) -> Iterator:
+    """Each run as it is solved, with the tables written."""
+    if _side_by_side(options):
+        workers = options.jobs, options.scheduler
+        yield from stage.solve_side_by_side(directories, *workers, **chosen)
+        return
+    for directory in directories:
+        bar = _bar(f"solve {directory.name}", "scope")
+        yield directory, stage.solve(directory, bar, **chosen)
 
 
 def bound(options: argparse.Namespace) -> None:
@@ -141,14 +154,34 @@ def explore(options: argparse.Namespace) -> None:
     recorded, others = find_recorded(options.runs)
     for directory in others:
         print(f"{directory}: no record of activations, left out")
-    for directory in recorded:
-        start = time.perf_counter()
-        written = explore_run(directory, _bar(f"explore {directory.name}", "scope"))
+    start = time.perf_counter()
+    for directory, written in _explored(explore_run, options, recorded):
         empty = "" if len(pd.read_csv(written[-1])) else ", fewer than two rounds to compare"
         _written(written, start, empty)
+        start = time.perf_counter()
         if options.save:
             print(f"saved as {save(directory, options.save, written)}")
     _next(_figures_stage(recorded, "figures 5 --runs"), options.runs)
+
+
+def _explored(explore_run: Callable, options: argparse.Namespace, directories: list[Path]):
+    """Each run as it is measured, with the tables written."""
+    if _side_by_side(options):
+        yield from _each_run(options, jobs.explore, directories)
+        return
+    for directory in directories:
+        yield directory, explore_run(directory, _bar(f"explore {directory.name}", "scope"))
+
+
+def _side_by_side(options: argparse.Namespace) -> bool:
+    """Whether jobs go to other processes."""
+    return options.jobs > 1 or options.scheduler is not None
+
+
+def _each_run(options: argparse.Namespace, function: Callable, directories: list[Path], *asked):
+    """Each run as its job ends, with what the job returned."""
+    calls = {directory: (os.path.abspath(directory), *asked) for directory in directories}
+    return engines.completed(function, calls, options.jobs, options.scheduler)
 
 
 def verify(options: argparse.Namespace) -> None:
@@ -263,11 +296,12 @@ def study(options: argparse.Namespace) -> None:
     """`study`: one line a job as it ends, and where the tables are."""
     from reproduce.stages import study as stage
 
-    jobs = [
+    wanted = [
         *stage.choices(options.scale, options.epochs),
         *stage.seeds(options.seeds, scale=options.scale, epochs=options.epochs),
     ]
-    for job, directory in stage.run(jobs, options.out, options.jobs, options.data_dir):
+    where = options.out, options.jobs, options.data_dir, options.scheduler
+    for job, directory in stage.run(wanted, *where):
         print(f"{job.experiment}, {directory.name}: done", flush=True)
     _next("report --runs", options.out)
 

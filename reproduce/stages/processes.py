@@ -12,33 +12,6 @@ from concurrent.futures.process import BrokenProcessPool
 
 from reproduce.results.errors import ResultsError
 
-# What a process may use is said before it starts: thread pools are made once.
-_THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-
-
-@contextlib.contextmanager
-def sharing_cores(workers: int) -> Iterator[None]:
-    """Processes that are started meanwhile take their share of the cores, and draw no bars.
-
-    Args:
-        workers: How many of them there will be.
-    """
-    share = str(max(1, (os.cpu_count() or 1) // workers))
-    with environment({**dict.fromkeys(_THREADS, share), "TQDM_DISABLE": "1"}):
-        yield
-
-
-@contextlib.contextmanager
-def environment(variables: dict[str, str]) -> Iterator[None]:
-    """Variables that processes started meanwhile inherit; those that are set already stay."""
-    new = {name: value for name, value in variables.items() if name not in os.environ}
-    os.environ.update(new)
-    try:
-        yield
-    finally:
-        for name in new:
-            del os.environ[name]
-
 
 @contextlib.contextmanager
 def pool(workers: int) -> Iterator[ProcessPoolExecutor]:

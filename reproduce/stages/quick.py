@@ -4,7 +4,6 @@ The stages are called as they are from the command line, so that what is printed
 by one. Each network is a process of its own, which starts TensorFlow once.
 """
 
-import concurrent.futures
 import os
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reproduce.results.runs import ResultsError
-from reproduce.stages import processes
+from reproduce.stages import engines
 
 _CHAINS = {
     "convnet": (
@@ -79,10 +78,9 @@ def run(
     """
     of_tasks = chains(out, epochs)
     workers = min(len(of_tasks), jobs or os.cpu_count() or 1)
-    with processes.sharing_cores(workers), processes.pool(workers) as pool:
-        futures = {pool.submit(_chain, lines): task for task, lines in of_tasks.items()}
-        for future in concurrent.futures.as_completed(futures):
-            yield futures[future], future.result()
+    calls = {task: (lines,) for task, lines in of_tasks.items()}
+    with engines.environment({"TQDM_DISABLE": "1"}):
+        yield from engines.completed(_chain, calls, workers)
 
 
 def _chain(lines: list[list[str]]) -> list[Step]:

@@ -8,8 +8,8 @@ been solved its config and tables stay, as in a saved copy: the trace of one at 
 takes more than a gigabyte.
 """
 
-import concurrent.futures
 import itertools
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from reproduce import paper, paths
 from reproduce.optimizers import Optimizer
-from reproduce.stages import processes
+from reproduce.stages import engines
 
 LAYERS = ("dense_3", "dense_6")  # "layer 3" of the network, or of its decoder
 RECORDS = ("figures", "one_an_epoch")  # both reductions, one round an epoch
@@ -29,8 +29,6 @@ _INITIALIZERS = {
 }
 # Those that agree best with the paper, and the network as section 2.3 has it.
 HEADLINE = ("sigmoid", "sigmoid_he_normal", "linear")
-# TensorFlow keeps something of every graph for as long as a process lives.
-_JOBS_A_PROCESS = 10
 _BIASES = {"": True, "_no_biases": False}
 
 
@@ -106,7 +104,11 @@ def seeds(
 
 
 def run(
-    jobs: Sequence[Job], out: str | Path, workers: int = 1, data_dir: str | None = None
+    jobs: Sequence[Job],
+    out: str | Path,
+    workers: int = 1,
+    data_dir: str | None = None,
+    scheduler: str | None = None,
 ) -> Iterator[tuple[Job, Path]]:
     """Does the jobs that are not done, side by side.
 
@@ -115,6 +117,7 @@ def run(
         out: Directory of the study.
         workers: How many processes; each takes one core.
         data_dir: Where TFDS keeps its datasets; see `nta.data.load`.
+        scheduler: Address of a Dask scheduler, instead of processes; see `engines.completed`.
 
     Yields:
         Each job as it ends, with the directory of its run.
@@ -122,15 +125,9 @@ def run(
     Raises:
         nta.RunDirectoryError: If a directory holds something else.
     """
-    # Not `max_tasks_per_child`, with which a pool may wait for ever (python/cpython#115634).
-    batch = workers * _JOBS_A_PROCESS
-    for first in range(0, len(jobs), batch):
-        with processes.pool(workers) as pool:
-            futures = {
-                pool.submit(do, job, str(out), data_dir): job for job in jobs[first : first + batch]
-            }
-            for future in concurrent.futures.as_completed(futures):
-                yield futures[future], future.result()
+    calls = {place: (job, os.path.abspath(out), data_dir) for place, job in enumerate(jobs)}
+    for place, directory in engines.completed(do, calls, workers, scheduler, threads=1):
+        yield jobs[place], directory
 
 
 def do(
@@ -152,8 +149,6 @@ def do(
     Returns:
         The directory of its run.
     """
-    import os
-
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     from reproduce import quiet
 

@@ -1,5 +1,7 @@
 """`python -m reproduce train`: the paper's training runs, recorded."""
 
+import itertools
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import numpy as np
 import nta_tf as nta
 from reproduce import tasks
 from reproduce.optimizers import Optimizer
-from reproduce.stages import side_by_side
+from reproduce.stages import engines, jobs
 
 
 def train(
@@ -24,7 +26,8 @@ def train(
     layers: Sequence[str] | None = None,
     options: Mapping | None = None,
     data_dir: str | None = None,
-    jobs: int = 1,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> Iterator[nta.Run]:
     """Trains a network of section 2.4 with each optimizer, recording it on the way.
 
@@ -43,7 +46,8 @@ def train(
         options: Changes of the protocol's training options, such as
             `{"output_activation": "sigmoid"}`.
         data_dir: Where TFDS keeps its datasets; see `nta.data.load`.
-        jobs: How many trainings side by side, each in a process of its own.
+        workers: How many runs side by side, each in a process of its own if more than one.
+        scheduler: Address of a Dask scheduler instead; see `engines.completed`.
 
     Yields:
         Each `nta.Run`, as it ends.
@@ -60,19 +64,26 @@ def train(
     chosen = of_task.scales[scale]
     protocol = tasks.training(chosen, options)
     recorded = tasks.recorded(chosen, protocols)
-    optimizers = optimizers or of_task.optimizers(protocol.optimizer_variant)
-    if jobs > 1 and len(seeds) * len(optimizers) > 1:
-        same: dict[str, Any] = {"task": task, "scale": scale, "data": data, "out": out}
-        same |= {"epochs": epochs, "protocols": protocols, "layers": layers}
-        same |= {"options": options, "data_dir": data_dir}
-        for directory in side_by_side.train(jobs, optimizers, seeds, same):
-            yield nta.Run.open(directory)
+    compared = list(optimizers or of_task.optimizers(protocol.optimizer_variant))
+    if workers > 1 or scheduler:
+        every = {
+            "task": task,
+            "scale": scale,
+            "data": data,
+            "out": os.path.abspath(out),
+            "epochs": epochs,
+            "protocols": protocols,
+            "layers": layers,
+            "options": options,
+            "data_dir": data_dir,
+        }
+        yield from _side_by_side(every, compared, seeds, workers, scheduler)
         return
     dataset = nta.data.load(data or chosen.data, data_dir=data_dir, scaling=protocol.input_scaling)
     x, y = of_task.examples(dataset, chosen.examples)
     source = {"name": dataset.name, "source": dataset.source, "examples": len(x)}
     for seed in seeds:
-        for optimizer in optimizers:
+        for optimizer in compared:
             yield nta.train(
                 of_task.model(protocol, x, seed),
                 x,
@@ -87,6 +98,23 @@ def train(
                 directory=Path(out, f"{optimizer.slug}_seed{seed}"),
                 metadata=tasks.metadata(of_task, scale, source, optimizer, protocol),
             )
+
+
+def _side_by_side(
+    every: dict[str, Any],
+    optimizers: Sequence[Optimizer],
+    seeds: Sequence[int],
+    workers: int,
+    scheduler: str | None,
+) -> Iterator[nta.Run]:
+    """Each optimizer with each seed is a job."""
+    pairs = itertools.product(seeds, optimizers)
+    calls = {
+        place: ({**every, "seeds": [seed], "optimizers": [optimizer]},)
+        for place, (seed, optimizer) in enumerate(pairs)
+    }
+    for _, directory in engines.completed(jobs.train, calls, workers, scheduler):
+        yield nta.Run.open(directory)
 
 
 def _recorders(

@@ -1,6 +1,5 @@
 """All stages at quick scale, in one command."""
 
-import os
 import pathlib
 
 import pandas as pd
@@ -8,7 +7,7 @@ import pytest
 
 from reproduce import cli
 from reproduce.results.runs import ResultsError, find_runs
-from reproduce.stages import processes, quick
+from reproduce.stages import quick
 
 
 def test_every_step_is_a_command_of_its_own(tmp_path):
@@ -27,14 +26,6 @@ def test_a_stage_that_fails_is_named(tmp_path, capsys):
     with pytest.raises(ResultsError, match="solve .*taken` failed"):
         quick._chain([["solve", str(tmp_path / "taken")]])
     assert "taken" in capsys.readouterr().err
-
-
-def test_variables_are_set_only_for_processes_that_start_meanwhile(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    monkeypatch.delenv("TQDM_DISABLE", raising=False)
-    with processes.environment({"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}):
-        assert os.environ["OMP_NUM_THREADS"] == "7" and os.environ["TQDM_DISABLE"] == "1"
-    assert "TQDM_DISABLE" not in os.environ
 
 
 @pytest.mark.slow

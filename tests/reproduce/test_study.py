@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from reproduce import cli
-from reproduce.stages import study
+from reproduce.stages import engines, processes, study
 
 
 def test_every_combination_of_the_open_choices_is_a_job():
@@ -27,14 +27,14 @@ def test_seeds_are_those_of_the_headline_experiments():
 
 
 def test_jobs_come_in_batches_and_what_is_done_is_not_done_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(study, "_JOBS_A_PROCESS", 2)
+    monkeypatch.setattr(engines, "_JOBS_A_PROCESS", 2)
     pools = []
 
     def pool(workers):
         pools.append(concurrent.futures.ThreadPoolExecutor(workers))
         return pools[-1]
 
-    monkeypatch.setattr(study.processes, "pool", pool)
+    monkeypatch.setattr(processes, "pool", pool)
     jobs = study.choices()[:5]
     for job in jobs:
         results = job.directory(tmp_path) / "results"
