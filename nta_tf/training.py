@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from nta_tf import losses, optimizers, precision, session, training_data
+from nta_tf import losses, optimizers, precision, replicas, session, training_data
 from nta_tf.compiling import compiled
 from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run
@@ -51,7 +51,9 @@ def train(
 
     Args:
         model: A `keras.Model` with one output: a graph of layers, or any that can be called.
-            Its weights are trained in place.
+            Its weights are trained in place. One that was made in the scope of a
+            `tf.distribute.MirroredStrategy` is trained on its devices, each with an equal part
+            of every minibatch (and an optimizer that is an object must be made in it too).
         x: Inputs, (D, ...), NumPy array or tensor; a list or dictionary of them for a model with
             several inputs; or a `tf.data.Dataset` of (inputs, targets), which is read into
             memory once, in its order (so do not let it shuffle), in minibatches or one by one.
@@ -93,9 +95,11 @@ def train(
     """
     loss = losses.name_of(loss)
     data = training_data.checked(model, x, y, loss, epochs, batch_size)
-    optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
-    optimizers.check(optimizer, model.trainable_variables)
-    optimizer.build(model.trainable_variables)
+    strategy = replicas.strategy_of(model, batch_size)
+    with strategy.scope():
+        optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
+        optimizers.check(optimizer, model.trainable_variables)
+        optimizer.build(model.trainable_variables)
     steps = len(data) // batch_size
     training = Training(model, loss, epochs, steps, batch_size, data.sample)
     if dtype_policy is not None:
@@ -114,8 +118,9 @@ def train(
     )
     with Run.writing(directory):
         run = Run.create(directory, config, session.measured_arrays(training), arrays)
-        loop = _Loop(training, optimizer, data, recorders, seed, compilation)
-        loop.run(run, progress)
+        with strategy.scope():
+            loop = _Loop(training, optimizer, data, recorders, seed, compilation)
+            loop.run(run, progress)
     return run
 
 
@@ -245,23 +250,27 @@ def _compile_segment(training, optimizer, layout, slots, dtype_policy=None, jit_
     Keras's optimizers register a gradient of it, and so does what it has captured.
     """
     model, variables = training.model, training.model.trainable_variables
+    strategy = model.distribute_strategy
     kept, loss_of = list(recorded_variables(model).values()), losses.get(training.loss)
     steps, measured = training.steps_per_epoch, session.measurements(training.loss)
 
-    def train_step(tensors, examples):
+    def train_on(tensors, examples, share):
         inputs, targets = layout.batch([tf.gather(one, examples) for one in tensors])
         with tf.GradientTape() as tape, precision.computing_in(model, dtype_policy):
             outputs = model(inputs, training=True)
-            outputs = tf.reshape(keras.tree.flatten(outputs)[0], (training.batch_size, -1))
+            outputs = tf.reshape(keras.tree.flatten(outputs)[0], (examples.shape[0], -1))
             if outputs.dtype.name in LOW_PRECISION:  # losses are no place to save digits
                 outputs = tf.cast(outputs, tf.float32)
             loss = tf.reduce_mean(loss_of(outputs, targets))
-            scaled = optimizer.scale_loss(loss)  # the loss itself, but for a LossScaleOptimizer
+            # The loss itself, but for several replicas and a LossScaleOptimizer.
+            scaled = optimizer.scale_loss(loss if share == 1 else share * loss)
         optimizer.apply(tape.gradient(scaled, variables), variables)
         values = {"losses": loss}
         if "accuracies" in measured:
             values["accuracies"] = losses.accuracy(outputs, targets)
         return values
+
+    train_step = replicas.shared(train_on, strategy)
 
     def segment(tensors, order, first, last, slot_of_step):
         values = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in measured}

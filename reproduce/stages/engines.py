@@ -8,7 +8,7 @@ and takes up what it finds there.
 import concurrent.futures
 import contextlib
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from reproduce.results.errors import ResultsError
@@ -24,11 +24,11 @@ _RETRIES = 2
 
 def completed(
     function: Callable,
-    jobs: Mapping[Hashable, tuple],
+    jobs: Mapping[Any, tuple],
     workers: int = 1,
     scheduler: str | None = None,
     threads: int | None = None,
-) -> Iterator[tuple[Hashable, Any]]:
+) -> Iterator[tuple[Any, Any]]:
     """Does jobs side by side.
 
     Args:
