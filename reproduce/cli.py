@@ -1,11 +1,10 @@
 """The command line: what it takes. `commands` has what each stage does and prints."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from reproduce import commands, paths
+from reproduce import commands, paths, values
 from reproduce.results.runs import ResultsError
 
 _PROTOCOLS_HELP = (
@@ -110,15 +109,17 @@ def _add_train(stages: argparse._SubParsersAction) -> None:
         "paper; or any class of Keras optimizers, also one in the working directory: "
         "MODULE:CLASS?learning_rate=0.1&momentum=0.9; default: the paper's five",
     )
-    add("--seeds", nargs="+", type=_count, default=[0], help="seeds of weights and data order")
-    add("--epochs", type=_positive, help="number of epochs, instead of the scale's own")
+    add(
+        "--seeds", nargs="+", type=values.count, default=[0], help="seeds of weights and data order"
+    )
+    add("--epochs", type=values.positive, help="number of epochs, instead of the scale's own")
     add("--protocols", nargs="+", help=_PROTOCOLS_HELP)
     add("--layers", nargs="+", help="layers of the Taylor rounds, instead of the scale's own")
     add(
         "--set",
         nargs="+",
         default=[],
-        type=_setting,
+        type=values.setting,
         metavar="OPTION=VALUE",
         help="change an open choice of the paper, such as output_activation=sigmoid, "
         "kernel_initializer, use_bias, input_scaling, optimizer_variant",
@@ -141,7 +142,7 @@ def _add_record(stages: argparse._SubParsersAction) -> None:
 
 
 def _add_solve(stages: argparse._SubParsersAction) -> None:
-    stage = stages.add_parser("solve", help="find the Taylor optima of saved runs")
+    stage = stages.add_parser("solve", help="find the Taylor optima of saved runs, each once")
     _table_options(stage)
     stage.add_argument("--records", nargs="+", help="records to solve; default: all")
     stage.add_argument(
@@ -151,11 +152,11 @@ def _add_solve(stages: argparse._SubParsersAction) -> None:
         "the network, and some neurons a layer",
     )
     stage.add_argument(
-        "--neurons", type=_count, help="how many neurons a layer; default: the scale's"
+        "--neurons", type=values.count, help="how many neurons a layer; default: the scale's"
     )
     stage.add_argument(
         "--checkpoints",
-        type=_positive,
+        type=values.positive,
         help="at the end of how many epochs; default: all, or 20 where there is no closed form",
     )
     stage.add_argument(
@@ -174,6 +175,7 @@ def _add_solve(stages: argparse._SubParsersAction) -> None:
         help="what the loss is compared with: one V for all rounds (regret), or one for each "
         "round or epoch (dynamic regret); default: static",
     )
+    stage.add_argument("--again", action="store_true", help="what is solved already, too")
     _workers_options(stage, "scopes")
     stage.set_defaults(stage=commands.solve)
 
@@ -192,7 +194,7 @@ def _add_bound(stages: argparse._SubParsersAction) -> None:
     )
     stage.add_argument(
         "--checkpoints",
-        type=_positive,
+        type=values.positive,
         help="at the end of how many epochs; default: all, or 20 where there is no closed form",
     )
     stage.add_argument(
@@ -234,11 +236,11 @@ def _add_lines(stages: argparse._SubParsersAction) -> None:
     )
     stage.add_argument("run", help="a run; its kept weights, or those after its last epoch")
     stage.add_argument(
-        "--epoch", type=_positive, help="epoch of the round, where weights were kept"
+        "--epoch", type=values.positive, help="epoch of the round, where weights were kept"
     )
-    stage.add_argument("--seed", type=_count, default=0, help="seed of the random directions")
+    stage.add_argument("--seed", type=values.count, default=0, help="seed of the random directions")
     stage.add_argument(
-        "--points", type=_positive, default=81, help="positions along each direction"
+        "--points", type=values.positive, default=81, help="positions along each direction"
     )
     stage.add_argument("--data-dir", help=_DATA_DIR_HELP)
     _tables_option(stage)
@@ -266,7 +268,7 @@ def _add_figures(stages: argparse._SubParsersAction) -> None:
     stage.add_argument(
         "--sgd",
         nargs="+",
-        type=_rate,
+        type=values.rate,
         metavar="RATE",
         help="which SGD stands in Figure 4; default: the one with the lowest final loss",
     )
@@ -319,8 +321,8 @@ def _add_study(stages: argparse._SubParsersAction) -> None:
     )
     add = stage.add_argument
     add("--scale", default="paper", choices=["quick", "paper"], help="digits and epochs")
-    add("--epochs", type=_positive, help="number of epochs, instead of the scale's own")
-    add("--seeds", type=_count, default=10, help="how many seeds of the headline runs")
+    add("--epochs", type=values.positive, help="number of epochs, instead of the scale's own")
+    add("--seeds", type=values.count, default=10, help="how many seeds of the headline runs")
     add("--data-dir", help=_DATA_DIR_HELP)
     add("--out", default="runs/study", help="directory of the runs; done jobs are not repeated")
     _workers_options(stage, "trainings")
@@ -335,14 +337,18 @@ def _add_quick(stages: argparse._SubParsersAction) -> None:
     )
     add = stage.add_argument
     add("--out", default="runs/quick", help="directory of the runs; done stages are not repeated")
-    add("--epochs", type=_positive, help="number of epochs, instead of the scales' own")
-    add("--jobs", type=_positive, help="networks side by side; default: one a core, at most two")
+    add("--epochs", type=values.positive, help="number of epochs, instead of the scales' own")
+    add(
+        "--jobs",
+        type=values.positive,
+        help="networks side by side; default: one a core, at most two",
+    )
     stage.set_defaults(stage=commands.quick)
 
 
 def _workers_options(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
-        "--jobs", type=_positive, default=1, help=f"how many {what} side by side; default: 1"
+        "--jobs", type=values.positive, default=1, help=f"how many {what} side by side; default: 1"
     )
     parser.add_argument(
         "--scheduler",
@@ -368,41 +374,3 @@ def _drawing_options(parser: argparse.ArgumentParser) -> None:
         help="directory of the drawings; default: `figures`, in the clone for saved results "
         "and beside the runs for others",
     )
-
-
-def _positive(text: str) -> int:
-    return _whole(text, 1)
-
-
-def _count(text: str) -> int:
-    return _whole(text, 0)
-
-
-def _whole(text: str, least: int) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = least - 1
-    if number < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
-    return number
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no positive learning rate")
-    return rate
-
-
-def _setting(text: str) -> tuple[str, object]:
-    name, separator, value = text.partition("=")
-    if not separator:
-        raise argparse.ArgumentTypeError(f"{text!r} is not OPTION=VALUE")
-    try:
-        return name, json.loads(value)
-    except (ValueError, RecursionError):
-        return name, value

@@ -93,7 +93,7 @@ def solve(options: argparse.Namespace) -> None:
     from reproduce.stages import solve as stage
     from reproduce.stages.outputs import find_run_directories, save
 
-    asked = "neurons", "scopes", "records", "checkpoints", "domains", "comparators"
+    asked = "neurons", "scopes", "records", "checkpoints", "domains", "comparators", "again"
     chosen = {name: getattr(options, name) for name in asked}
     directories, start = find_run_directories(options.runs), time.perf_counter()
     for directory, written in _solved(stage, options, directories, chosen):

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,19 +42,21 @@ def solve(
     *,
     checkpoints: int | None = None,
     domains: Sequence[str] = tuple(DOMAINS),
+    again: bool = False,
     **chosen: Any,
 ) -> list[Path]:
     """Writes the tables of one run: losses, regret and growth exponents.
 
-    The regret table is written again after every scope; rows of other records, comparators,
-    scopes and domains that other calls left are kept, so that a long solving may be done in
-    parts, and by several processes at once.
+    The regret table is written again after every scope; rows that other calls left are kept, and
+    what they have solved at the same checkpoints is not solved again, so that a long solving may
+    be done in parts, and by several processes at once.
 
     Args:
         directory: A run directory.
         progress: Function that wraps the list of problems to show progress.
         checkpoints: At the end of how many epochs; see `nta.regret`.
         domains: Over which V the optima are taken: `"ball"`, `"free"` or both.
+        again: Whether to solve what is solved already, too.
         **chosen: `records`, `scopes`, `neurons` and `comparators`, as for `problems`.
 
     Returns:
@@ -66,7 +68,8 @@ def solve(
         ResultsError: If the table of an earlier call is damaged.
     """
     run = nta.Run.open(directory)
-    for problem in (progress or iter)(problems(run, **chosen)):
+    plan = _plan(run, checkpoints, domains, again, chosen)
+    for problem in (progress or iter)(plan):
         _solve(run, problem, checkpoints, domains)
     return _finish(run)
 
@@ -78,6 +81,7 @@ def solve_side_by_side(
     *,
     checkpoints: int | None = None,
     domains: Sequence[str] = tuple(DOMAINS),
+    again: bool = False,
     **chosen: Any,
 ) -> Iterator[tuple[Path, list[Path]]]:
     """Writes the tables of several runs, each problem of each run a job.
@@ -88,6 +92,7 @@ def solve_side_by_side(
         scheduler: Address of a Dask scheduler instead; see `engines.completed`.
         checkpoints: As for `solve`.
         domains: As for `solve`.
+        again: As for `solve`.
         **chosen: As for `solve`.
 
     Yields:
@@ -97,7 +102,7 @@ def solve_side_by_side(
         Exception: As `solve` and `engines.completed` raise.
     """
     runs = [nta.Run.open(os.path.abspath(directory)) for directory in directories]
-    plans = [problems(run, **chosen) for run in runs]
+    plans = [_plan(run, checkpoints, domains, again, chosen) for run in runs]
     calls = {
         (place, turn): (str(run.directory), tuple(problem), checkpoints, domains)
         for place, (run, plan) in enumerate(zip(runs, plans))
@@ -146,7 +151,7 @@ def problems(
         for scope in of_record:
             layer = nta.scopes.parse(scope).layer
             nta.scopes.check_layer(record, layer, run.records[record].config["layers"])
-    _check_earlier(_table_of(run))
+    _earlier(_table_of(run))
     return [
         Problem(record, scope, comparator)
         for record in solved
@@ -220,13 +225,45 @@ def _solved_records(run: nta.Run, wanted: Sequence[str] | None) -> list[str]:
     ]
 
 
-def _check_earlier(path: Path) -> None:
-    """Raises if there is a table of an earlier call to which nothing can be added."""
+def _plan(
+    run: nta.Run,
+    checkpoints: int | None,
+    domains: Sequence[str],
+    again: bool,
+    chosen: Mapping[str, Any],
+) -> list[Problem]:
+    """The problems of a run that are not solved at these checkpoints, or all of them."""
+    every, table = problems(run, **chosen), _earlier(_table_of(run))
+    if again or table.empty:
+        return every
+    balls = table["radius"] < math.inf
+    there = table["epoch"].groupby([table["record"], table["scope"], table["comparator"], balls])
+    solved = {key: set(epochs) for key, epochs in there}
+    ends = {}
+    for record in {problem.record for problem in every}:
+        reader = nta.recorders.taylor_reader(run, record)
+        ends[record] = {epoch + 1 for epoch in reader.checkpoint_epochs(checkpoints)}
+
+    def is_solved(problem: Problem) -> bool:
+        names = nta.scopes.parse(problem.scope).names
+        return all(
+            solved.get((problem.record, name, problem.comparator, radius is None))
+            == ends[problem.record]
+            for name in names
+            for radius in _radii(problem.scope, domains)
+        )
+
+    return [problem for problem in every if not is_solved(problem)]
+
+
+def _earlier(path: Path) -> pd.DataFrame:
+    """The table of an earlier call, or an empty one; raises if nothing can be added to it."""
     if not path.exists():
-        return
+        return _NOTHING
     try:
         table = nta.trace.read_table(path)
         table[_PROBLEM if table.empty else [*_PROBLEM, "round", "epoch", "regret"]]
+        return table
     except (nta.RunDirectoryError, ValueError, KeyError) as error:
         raise ResultsError(
             f"{path} is damaged ({error}). Take it away, then solve again: what it held is "
@@ -286,14 +323,18 @@ def _scopes(run: nta.Run, record: str, neurons: int | None) -> list:
     return [*layers, "network", *sampled]
 
 
+def _radii(scope: str | tuple, domains: Sequence[str]) -> list[float | None]:
+    if isinstance(scope, tuple) and "ball" in domains:
+        # Free minimisers of single neurons lie hundreds of diameters away and take minutes each.
+        return [DOMAINS["ball"]]
+    return [DOMAINS[domain] for domain in domains]
+
+
 def _regret(
     run: nta.Run, problem: Problem, checkpoints: int | None, domains: Sequence[str]
 ) -> pd.DataFrame:
     record, scope, comparator = problem
-    radii = [DOMAINS[domain] for domain in domains]
-    if isinstance(scope, tuple) and "ball" in domains:
-        # Free minimisers of single neurons lie hundreds of diameters away and take minutes each.
-        radii = [DOMAINS["ball"]]
+    radii = _radii(scope, domains)
     table = nta.regret(
         run, scope, record=record, radius=radii, checkpoints=checkpoints, comparator=comparator
     )

@@ -12,6 +12,7 @@ import pytest
 
 import nta_tf as nta
 from reproduce.cli import main
+from reproduce.stages import solve as stage
 from reproduce.stages.explore import evenly_spaced
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -64,6 +65,20 @@ def test_solved_tables(runs):
     assert by_record["definition"].tolist() == [62, 124, 186]
     assert (regret["gap"] <= 1e-3 * regret["taylor_optimum"]).all()
     assert len(pd.read_csv(results / "exponents.csv")) == 4
+
+
+def test_what_is_solved_is_not_solved_again(runs, monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("solved again")
+
+    monkeypatch.setattr(stage, "_regret", refuse)
+    path = runs / _RUNS[0] / "results/regret.csv"
+    before = path.read_bytes()
+    stage.solve(runs / _RUNS[0])
+    assert path.read_bytes() == before
+    for asked in ({"again": True}, {"checkpoints": 1}, {"comparators": ["each_epoch"]}):
+        with pytest.raises(RuntimeError, match="solved again"):
+            stage.solve(runs / _RUNS[0], **asked)
 
 
 def test_saved_copy_is_drawn_like_the_run(runs, tmp_path):
