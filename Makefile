@@ -52,7 +52,7 @@ docs: .venv/.stamp
 
 site: docs
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
-	$(BIN)/mkdocs build --quiet
+	$(BIN)/mkdocs build --quiet --strict
 	@echo "build/site/index.html"
 
 clean:

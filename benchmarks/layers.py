@@ -1,17 +1,21 @@
 """What linearize does with many kinds of layer and model: how, how exactly, at what cost.
 
-    python -m benchmarks.layers [--only NAME ...] [--repeats 3] [--weights 4] [--json DIRECTORY]
+    python -m benchmarks.layers [--only NAME ...] [--examples 32] [--repeats 5] [--json DIRECTORY]
 
-A table a layer or model: how its weights are differentiated; the worst error of <G, V> against
-central differences of the network in float64, relative to the largest; milliseconds for G of a
-minibatch, of `nta.linearize` and of `tape.jacobian` example by example (in float32, compiled);
-and the peak memory while the former ran. Of large models some weights are taken, spread over the
-depth.
+For each of them: how its weights are differentiated; the worst error of <G, V> against central
+differences of the network in float64, relative to the largest; the time of the processor for G of a
+minibatch in float32, from the model on, of `nta.linearize` and of `tape.jacobian` example by
+example (compiled); and by how much memory grew while each ran. Of large models some weights are
+taken, spread over the depth.
 """
 
 import os
+import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# The processor's time is that of all threads: with one each it is what a quiet machine would take.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 import keras
 import numpy as np
@@ -22,14 +26,14 @@ import nta_tf as nta
 from benchmarks import zoo
 from benchmarks.timing import Report, median_seconds, parser
 
+TIME, OURS, THEIRS = "ms of CPU", "nta.linearize", "tape.jacobian"
 STEPS = (1e-6, 1e-7, 1e-8)  # the best counts: a longer one may cross a rectifier's kink
 
 
-def problem(name, dtype):
+def problem(name, dtype, examples=zoo.EXAMPLES):
     """Model, minibatch and the outputs to take, of a kind of layer or a model."""
-    if name in zoo.LAYERS:
-        return *zoo.layer_problem(name, dtype), None
-    return *zoo.model_problem(name, dtype), zoo.OUTPUTS.get(name)
+    make = zoo.layer_problem if name in zoo.LAYERS else zoo.model_problem
+    return *make(name, dtype, examples=examples), zoo.OUTPUTS.get(name)
 
 
 def worst_error(name, most=4, seed=0):
@@ -79,17 +83,38 @@ def spread(layers, most):
     return [layers[place] for place in places]
 
 
-def cost(name, repeats, most):
-    """Milliseconds of linearize and of tape.jacobian for the same G, and peak memory in MB."""
-    model, x, outputs = problem(name, "float32")
+def cost(name, examples, repeats, most):
+    """Time and memory of linearize and of tape.jacobian for the same G.
+
+    Args:
+        name: A kind of layer or a model of the zoo.
+        examples: Examples of the minibatch.
+        repeats: Measured calls; the median counts.
+        most: Of how many weights, spread over the depth.
+
+    Returns:
+        (milliseconds, MB) of each; NaN of `tape.jacobian` where it cannot, or is wrong.
+    """
+    model, x, outputs = problem(name, "float32", examples)
     layers = spread(nta.linearize(model, x, outputs=outputs).layers, most)
 
     def ours():
         lin = nta.linearize(model, x, layers, outputs=outputs)
         return [lin.gradient_tensor(layer).numpy() for layer in layers]
 
-    lin = nta.linearize(model, x, layers, outputs=outputs)
-    variables = [lin.variable(layer) for layer in layers]
+    variables = [nta.linearize(model, x, layers, outputs=outputs).variable(n) for n in layers]
+    theirs = example_by_example(model, x, variables, outputs)
+    measured = measure(ours, repeats)
+    try:
+        right = all(np.abs(a - b).max() <= 1e-3 * np.abs(a).max() for a, b in zip(ours(), theirs()))
+        # Of grouped convolutions tape.jacobian gives wrong gradients (TensorFlow 2.21).
+        return measured, measure(theirs, repeats) if right else (np.nan, np.nan)
+    except (TypeError, ValueError, NotImplementedError, tf.errors.OpError):
+        return measured, (np.nan, np.nan)  # it cannot vectorize some loops
+
+
+def example_by_example(model, x, variables, outputs):
+    """A function that makes G of all variables with `tape.jacobian`."""
     chosen = [0] if outputs is None else [["left", "right"].index(one) for one in outputs]
 
     @tf.function(autograph=False)
@@ -99,37 +124,39 @@ def cost(name, repeats, most):
             row = tf.concat([tf.reshape(leaves[place], (-1,)) for place in chosen], 0)
         return tape.jacobian(row, [v.value for v in variables], unconnected_gradients="zero")
 
-    def theirs():
+    def of_all():
         examples = range(len(x[0]) if isinstance(x, list) else len(x))
         rows = [of_example(keras.tree.map_structure(lambda a: a[n : n + 1], x)) for n in examples]
-        return [tf.stack([tf.convert_to_tensor(part) for part in parts]) for parts in zip(*rows)]
+        return [
+            np.stack([np.asarray(tf.convert_to_tensor(p)) for p in parts]) for parts in zip(*rows)
+        ]
 
-    reset_peak()
-    seconds = median_seconds(ours, repeats)
-    memory = peak_megabytes()
-    try:
-        right = all(np.abs(a - b).max() <= 1e-3 * np.abs(a).max() for a, b in zip(ours(), theirs()))
-        # Of grouped convolutions tape.jacobian gives wrong gradients (TensorFlow 2.21).
-        tape = 1e3 * median_seconds(theirs, repeats) if right else np.nan
-    except (TypeError, ValueError, NotImplementedError, tf.errors.OpError):
-        tape = np.nan  # it cannot vectorize some loops
-    return 1e3 * seconds, tape, memory
+    return of_all
+
+
+def measure(function, repeats):
+    """Milliseconds of CPU of a call, once it is compiled, and by how many MB memory grew."""
+    function()
+    before = reset_peak()
+    seconds = median_seconds(function, repeats, time.process_time)
+    return 1e3 * seconds, peak_megabytes("VmHWM") - before
 
 
 def reset_peak():
-    """Forgets the process's peak memory, where Linux lets it."""
+    """Forgets the process's peak memory, where Linux lets it; returns what it holds, in MB."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
     except OSError:
         pass
+    return peak_megabytes("VmRSS")
 
 
-def peak_megabytes():
-    """The process's peak memory since `reset_peak`, NaN where it is not known."""
+def peak_megabytes(which):
+    """The process's memory (`"VmRSS"`) or its peak since `reset_peak` (`"VmHWM"`), or NaN."""
     try:
         with open("/proc/self/status") as file:
-            lines = [line for line in file if line.startswith("VmHWM")]
+            lines = [line for line in file if line.startswith(which)]
         return int(lines[0].split()[1]) / 1024
     except (OSError, IndexError):
         return np.nan
@@ -138,20 +165,26 @@ def peak_megabytes():
 def main():
     arguments = parser(__doc__)
     arguments.add_argument("--only", nargs="*", help="some layers or models by name")
-    arguments.add_argument("--repeats", type=int, default=3, help="measured calls")
+    arguments.add_argument("--examples", type=int, default=32, help="of the timed minibatch")
+    arguments.add_argument("--repeats", type=int, default=5, help="measured calls")
     arguments.add_argument("--weights", type=int, default=4, help="at most how many of a model")
     options = arguments.parse_args()
-    report, summary = Report("layers", options.json), []
+    report = Report("layers", options.json)
+    report.note(
+        f"{options.examples} examples, {options.weights} weights at most; milliseconds of the "
+        "processor, one thread, medians; MB by which memory grew"
+    )
+    report.keep("layer_table", nta.linearization.layer_table().to_dict("records"))
     for name in options.only or [*zoo.LAYERS, *zoo.MODELS]:
         error, how = worst_error(name, options.weights)
-        ours, tape, memory = cost(name, options.repeats, options.weights)
-        linearize = {"what": "nta.linearize", "milliseconds": ours}
-        linearize |= {"worst error": error, "peak MB": memory}
-        rows = [linearize, {"what": "tape.jacobian", "milliseconds": tape}]
-        report.table(f"{name}: {how}", rows, "milliseconds", "nta.linearize")
-        summary.append((name, how, f"{error:.0e}", f"{ours:.1f}", f"{tape:.1f}", f"{memory:.0f}"))
-    columns = ["what", "how", "worst error", "ms", "ms of tape.jacobian", "peak MB"]
-    print("\n" + pd.DataFrame(summary, columns=columns).to_string(index=False))
+        measured = cost(name, options.examples, options.repeats, options.weights)
+        rows = [
+            {"what": what, TIME: milliseconds, "MB": megabytes}
+            for what, (milliseconds, megabytes) in zip((OURS, THEIRS), measured)
+        ]
+        rows[0] |= {"how": how, "worst error": error}
+        report.table(name, rows, TIME, OURS)
+        keras.backend.clear_session()
 
 
 if __name__ == "__main__":

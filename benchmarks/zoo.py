@@ -113,7 +113,7 @@ def precision(dtype):
         keras.config.set_floatx(before[1])
 
 
-def layer_problem(kind, dtype="float64", seed=0):
+def layer_problem(kind, dtype="float64", seed=0, examples=EXAMPLES):
     """A model around one layer, called `"layer"` if it can be, and a minibatch."""
     shape, make, _ = LAYERS[kind]
     with precision(dtype):
@@ -124,7 +124,7 @@ def layer_problem(kind, dtype="float64", seed=0):
         model = keras.Model(inputs, layers.Dense(2, name="top")(flat))
     generator = np.random.default_rng(seed)
     _randomize(model, generator)
-    return model, _batch(model.inputs, generator)
+    return model, _batch(model.inputs, generator, examples)
 
 
 def model_problem(name, dtype="float64", seed=0, examples=EXAMPLES):

@@ -10,6 +10,7 @@ from benchmarks import layers as benchmark
 from benchmarks import zoo
 from nta_tf.linearization import Linearization, rules
 from nta_tf.linearization.derivatives import Derivatives
+from reproduce.pages import speed
 from tests.reference import layer_network as reference
 
 # Loops of recurrent layers take long to trace.
@@ -91,6 +92,13 @@ def test_models_equal_differences_in_float64(name):
 
 def test_the_zoo_is_as_large_as_the_table_promises():
     assert len(zoo.LAYERS) >= 25 and len(zoo.MODELS) >= 12
+
+
+def test_the_committed_table_is_of_these_layers_and_rules():
+    content = speed.read("layers")
+    assert [entry["title"] for entry in content["tables"]] == [*zoo.LAYERS, *zoo.MODELS]
+    rules_now = nta.linearization.layer_table().to_dict("records")
+    assert content["layer_table"] == rules_now, "call `python -m benchmarks.layers --json ...`"
 
 
 def test_variables_wider_and_narrower_than_the_output(seed):

@@ -12,6 +12,7 @@ from reproduce.pages import (  # noqa: F401 - importing registers their tables
     convnet,
     exploration,
     figures,
+    layers,
     readings,
     speed,
 )
