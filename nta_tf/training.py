@@ -135,7 +135,7 @@ class _Loop:
         self.variables = recorded_variables(training.model)
         self.slots = min((r.rounds_at_once() for r in recorders.values()), default=1)
         self.segment = _compile_segment(training, optimizer, data.layout, self.slots, **compilation)
-        self.gather = compiled(self._gather, reduce_retracing=True)
+        self.gather = compiled(self._gather, reduce_retracing=True, autograph=False)
         self.checkpoint = tf.train.Checkpoint(model=training.model, optimizer=optimizer)
         seeds = seed_states(training.model)
         if seeds:  # Keras leaves them out of the model's own
@@ -270,7 +270,8 @@ def _compile_segment(training, optimizer, layout, slots, dtype_policy=None, jit_
             values["accuracies"] = losses.accuracy(outputs, targets)
         return values
 
-    train_step = replicas.shared(train_on, strategy)
+    # Not converted, as in Keras: converting the layers takes seconds.
+    train_step = tf.autograph.experimental.do_not_convert(replicas.shared(train_on, strategy))
 
     def segment(tensors, order, first, last, slot_of_step):
         values = {name: tf.TensorArray(tf.float32, steps, element_shape=()) for name in measured}

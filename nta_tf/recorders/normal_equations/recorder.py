@@ -71,9 +71,9 @@ class NormalEquationRecorder(ScheduledRecorder):
             id(variable): name for name, variable in recorded_variables(training.model).items()
         }
         self._forms = {layer: self._make_form(layer) for layer in self.layers}
-        self._accumulate = compiled(self._add, reduce_retracing=True)
+        self._accumulate = compiled(self._add, reduce_retracing=True, autograph=False)
         # XLA is faster but compiles every shape anew: it takes the full blocks.
-        self._accumulate_full = compiled(self._add, jit_compile=True)
+        self._accumulate_full = compiled(self._add, jit_compile=True, autograph=False)
         return self._specifications()
 
     def rounds_at_once(self) -> int:
