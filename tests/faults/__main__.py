@@ -32,25 +32,39 @@ def main(arguments: list[str] | None = None) -> int:
     print(
         f"seed {seed}; repeat one with: python -m tests.faults --seed {seed} --only KIND --case N"
     )
+    until = time.monotonic() + 60 * options.minutes
     with tempfile.TemporaryDirectory(prefix="faults-") as root:
         workshop = Workshop(pathlib.Path(root, "workshop"))
-        for kind in kinds:
-            count = min(kind.few if options.small else kind.cases, options.at_most)
-            numbers = range(count) if options.case is None else [options.case]
-            for number in numbers:
-                if not log.has(seed, kind, number):
-                    directory = pathlib.Path(root, "cases")
-                    directory.mkdir()
-                    log.add(seed, kind, number, *_tried(kind, seed, number, directory, workshop))
-                    shutil.rmtree(directory)
-            print(log.line(kind), flush=True)
+        for kind, number in _order(kinds, options):
+            if log.has(seed, kind, number):
+                continue
+            if time.monotonic() > until:
+                print(f"{options.minutes:g} minutes are over; the same command goes on")
+                break
+            directory = pathlib.Path(root, "cases")
+            directory.mkdir()
+            log.add(seed, kind, number, *_tried(kind, seed, number, directory, workshop))
+            shutil.rmtree(directory)
+    for kind in kinds:
+        print(log.line(kind))
     if options.json:
-        log.write(options.json, seed, kinds)
+        log.write(options.json, kinds)
     return 1 if log.lost(kinds) else 0
 
 
+def _order(kinds: list[Kind], options: argparse.Namespace) -> list[tuple[Kind, int]]:
+    """Which faults are tried: one of each kind, then the next of each."""
+    if options.case is not None:
+        return [(kind, options.case) for kind in kinds]
+    counts = {
+        kind.name: min(kind.few if options.small else kind.cases, options.at_most) for kind in kinds
+    }
+    rounds = range(max(counts.values(), default=0))
+    return [(kind, number) for number in rounds for kind in kinds if number < counts[kind.name]]
+
+
 def _tried(kind: Kind, seed: int, number: int, directory: pathlib.Path, workshop: Workshop):
-    """(what went wrong or None, what was drawn, seconds) of one fault."""
+    """(what went wrong or None, what was drawn, seconds, signals) of one fault."""
     start = time.monotonic()
     rng = np.random.default_rng([seed, zlib.crc32(kind.name.encode()), number])
     case = Case(directory, rng, workshop)
@@ -59,12 +73,12 @@ def _tried(kind: Kind, seed: int, number: int, directory: pathlib.Path, workshop
         kind.attempt(case)
     except Skipped as reason:
         case.note(f"skipped: {reason}")
-        return SKIPPED, case.notes, 0.0
+        return SKIPPED, case.notes, 0.0, 0
     except (AssertionError, TimeoutError) as error:
         wrong = str(error)
     except Exception:
         wrong = traceback.format_exc()
-    return wrong, case.notes, round(time.monotonic() - start, 2)
+    return wrong, case.notes, round(time.monotonic() - start, 2), case.signals
 
 
 class _Log:
@@ -81,10 +95,10 @@ class _Log:
         key = (seed, kind.name, number)
         return any((e["seed"], e["kind"], e["case"]) == key for e in self._entries)
 
-    def add(self, seed, kind, number, wrong, notes, seconds) -> None:
+    def add(self, seed, kind, number, wrong, notes, seconds, signals) -> None:
         """Notes a fault that was tried."""
         entry = {"kind": kind.name, "case": number, "seed": seed, "wrong": wrong}
-        entry |= {"drawn": notes, "seconds": seconds}
+        entry |= {"drawn": notes, "seconds": seconds, "signals": signals}
         self._entries.append(entry)
         if wrong not in (None, SKIPPED):
             print(f"{kind.name} {number} ({'; '.join(notes)}): {wrong}", flush=True)
@@ -112,14 +126,18 @@ class _Log:
         """Whether any fault of them was not survived."""
         return any(len(set(self.counts(kind))) > 1 for kind in kinds)
 
-    def write(self, path: str, seed: int, kinds: list[Kind]) -> None:
+    def write(self, path: str, kinds: list[Kind]) -> None:
         """Writes the numbers, for docs/reliability.md."""
         rows = []
         for kind in kinds:
+            entries = [entry for entry in self.of(kind) if entry["wrong"] != SKIPPED]
             tried, survived = self.counts(kind)
             row = {"kind": kind.name, "group": kind.group, "what": kind.what}
-            rows.append({**row, "tried": tried, "survived": survived})
-        content = {"seed": seed, "date": time.strftime("%Y-%m-%d"), "kinds": rows}
+            row |= {"tried": tried, "survived": survived}
+            row |= {"signals": sum(entry["signals"] for entry in entries)}
+            row |= {"seconds": round(sum(entry["seconds"] for entry in entries))}
+            rows.append({**row, "seeds": sorted({entry["seed"] for entry in entries})})
+        content = {"date": time.strftime("%Y-%m-%d"), "kinds": rows}
         pathlib.Path(path).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
@@ -130,8 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, help="seed of everything that is drawn; default: the time")
     add("--case", type=int, help="only the fault of this number")
     add("--at-most", type=int, default=10**9, help="how many of each kind at most")
+    add("--minutes", type=float, default=1e9, help="how long to go on at most")
     add("--small", action="store_true", help="the few of each kind that the suite tries")
-    add("--log", help="file to which each fault is added, and that is taken up again")
+    add("--log", help="file to which each fault is added; what stands there is not tried again")
     add("--json", help="file for how many were tried and survived")
     return parser
 

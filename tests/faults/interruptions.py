@@ -36,13 +36,20 @@ def interrupt(
 
         process = Process(program, directory, directory, decide)
         case.note(f"{stage}: at write {at}")
-        return process.wait()
+        return _end(case, process, number)
     moment = case.rng.random() * reference.ended.seconds
     process = Process(program, directory, directory)
     if not process.work(moment):
         process.send(number)
     case.note(f"{stage}: after {moment:.3f} s")
-    return process.wait()
+    return _end(case, process, number)
+
+
+def _end(case: Case, process: Process, number: int) -> Ended:
+    """Waits for the end; counts it if it was the signal's (Ctrl-C is caught, and ends in 130)."""
+    ended = process.wait()
+    case.signals += ended.code in (-number, 130)
+    return ended
 
 
 def check_readable(case: Case, directory: pathlib.Path) -> None:
@@ -104,7 +111,7 @@ def study_without_its_head(case: Case) -> None:
     case.note(f"after {moment:.3f} s")
     if not process.work(moment):
         process.send_alone(signal.SIGKILL)
-    process.wait()
+    _end(case, process, signal.SIGKILL)
     finish(case, "study", directory, reference)
 
 
@@ -135,7 +142,7 @@ def without_power(case: Case) -> None:
         if write.index == at:
             process.send(signal.SIGKILL)
 
-    ended = Process(shortened, directory, directory, decide).wait()
+    ended = _end(case, Process(shortened, directory, directory, decide), signal.SIGKILL)
     for path in sorted(ended.unsynced):
         lose(case, pathlib.Path(path))
     finish(case, stage, directory, reference)

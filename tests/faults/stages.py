@@ -16,10 +16,21 @@ def command(*lines: str | list[str]) -> Program:
     def program() -> int:
         from reproduce.cli import main
 
+        _make_convnet_small()
         words = [line.split() if isinstance(line, str) else line for line in lines]
         return max(main(arguments) for arguments in words)
 
     return program
+
+
+def _make_convnet_small() -> None:
+    """Two steps an epoch: the moments of a kill count, not how long the steps between them take."""
+    import dataclasses
+
+    from reproduce import tasks
+
+    scales = tasks.TASKS["convnet"].scales
+    scales["quick"] = dataclasses.replace(scales["quick"], examples=256, points=16)
 
 
 def _library() -> None:
@@ -87,8 +98,14 @@ STAGES = {
     "extend": Stage(command(f"{_TRAIN} --epochs 5"), "train"),
     "solve": Stage(command("solve runs"), "train"),
     "explore": Stage(command("explore runs"), "solve"),
-    "figures": Stage(command("figures --runs runs --out figures"), "explore"),
-    "train convnet": Stage(command("train --task convnet --optimizers adam --epochs 2 --out runs")),
+    "figures": Stage(command("figures 4 6 --runs runs --out figures"), "explore"),
+    "train convnet": Stage(
+        # bfloat16 is emulated on most processors, and takes ten times as long
+        command(
+            "train --task convnet --optimizers adam --epochs 2 --out runs --protocols figures "
+            "--set dtype_policy=float32"
+        )
+    ),
     "record": Stage(command(f"record runs {_CONVNET}"), "train convnet"),
     "solve convnet": Stage(
         command("solve runs --domains ball --scopes conv2d_3 conv2d_3:1 conv2d_3:2"), "record"
@@ -97,7 +114,7 @@ STAGES = {
     "pair, trained again": Stage(command(_PAIR), "pair"),
     "pair, solved again": Stage(command("solve runs"), "pair"),
     "pair, explored again": Stage(command("explore runs"), "pair"),
-    "pair, drawn": Stage(command("figures 4 5 6 --runs runs --out figures"), "pair"),
+    "pair, drawn": Stage(command("figures 4 6 --runs runs --out figures"), "pair"),
     "study, a job": Stage(_job),
     "study": Stage(_study),
 }
@@ -155,6 +172,7 @@ class Case:
         rng: NumPy generator.
         workshop: A `Workshop`.
         notes: What was drawn, for the log.
+        signals: How many processes a signal ended.
     """
 
     def __init__(self, directory: pathlib.Path, rng, workshop: Workshop) -> None:
@@ -162,6 +180,7 @@ class Case:
         self.rng = rng
         self.workshop = workshop
         self.notes: list[str] = []
+        self.signals = 0
 
     def begin(self, stage: str, name: str = "case") -> tuple[pathlib.Path, Reference]:
         """A fresh copy of what a stage starts from, and the stage undisturbed."""
