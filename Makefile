@@ -39,7 +39,7 @@ test-all: .venv/.stamp
 
 test-faults: .venv/.stamp
 	$(BIN)/python -m tests.faults --log build/faults.jsonl
-	NTA_TF_FUZZ=full $(PYTEST) tests/fuzz
+	NTA_TF_FUZZ=full $(PYTEST) -m "not gpu" tests/fuzz
 
 test-gpu: .venv/.stamp
 	$(PYTEST) -m gpu

@@ -122,7 +122,7 @@ def _paths(value, path=()):
             yield from _paths(inner, (*path, key))
 
 
-@cases(15, 1000)
+@cases(15, 400)
 @given(data=st.data(), value=values, known=st.booleans())
 def test_configs_of_somebody_else(data, value, known, runs, capsys, monkeypatch, tmp_path):
     """Any entry of config.json or progress.json is replaced, with a checksum that is right."""

@@ -43,7 +43,7 @@ def _chain(seed, widths, names, examples, dtype):
     return model, network, x.astype(np.float64), rng
 
 
-@cases(6, 700)
+@cases(6, 300)
 @given(**chains)
 def test_chains(seed, widths, names, examples, dtype, method, reduction):
     model, network, x, rng = _chain(seed, widths, names, examples, dtype)
@@ -70,7 +70,7 @@ def test_chains(seed, widths, names, examples, dtype, method, reduction):
     np.testing.assert_allclose(lin.predict(kernels), outputs + change, **tolerance)
 
 
-@cases(6, 500)
+@cases(6, 250)
 @given(loss=st.sampled_from(sorted(LOSSES)), biases=st.booleans(), **chains)
 def test_taylor_losses(loss, biases, seed, widths, names, examples, dtype, method, reduction):
     model, network, x, rng = _chain(seed, widths, names, examples, dtype)
@@ -161,7 +161,7 @@ def _image_model(shape, steps, pooled, seed):
     return model, rng
 
 
-@cases(4, 300)
+@cases(4, 80)
 @given(model=image_models(), seed=st.integers(0, 2**32 - 1), method=chains["method"])
 def test_images(model, seed, method):
     try:
