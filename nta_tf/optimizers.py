@@ -309,10 +309,10 @@ def _imported(name):
         )
     try:
         kind = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"The optimizer {name!r} cannot be imported ({error}). It must stand in a module that "
-            "Python finds, in the working directory for example."
+            f"The optimizer cannot be imported ({error}). It must stand in a module that Python "
+            f"finds, in the working directory for example. Received: name={name!r}"
         ) from error
     if not (isinstance(kind, type) and issubclass(kind, keras.optimizers.Optimizer)):
         raise ValueError(

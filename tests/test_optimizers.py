@@ -263,7 +263,8 @@ def test_a_class_is_imported_with_its_options():
     assert optimizers.get("rmsprop", momentum=0.5).momentum == 0.5
     for name, message in {
         "keras.optimizers:Nothing": "cannot be imported.*Nothing",
-        "nowhere:Mine": "cannot be imported.*nowhere",
+        "nowhere:Mine": "cannot be imported.*Received: name='nowhere:Mine'",
+        ".relative:Mine": "cannot be imported.*Received",
         "keras.layers:Dense": "must be a sub-class",
     }.items():
         with pytest.raises(ValueError, match=message):

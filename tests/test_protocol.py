@@ -35,6 +35,8 @@ def test_recorder_carries_the_protocol():
     )
     sampled = nta.Protocol.preset("definition", examples=8).recorder()
     assert (sampled.examples, recorder.examples) == (8, None)
+    with pytest.raises(ValueError, match="Received: True"):
+        nta.Protocol.preset("definition", examples=True)
 
 
 def test_optimizer_variant():

@@ -96,7 +96,8 @@ class TaylorRounds(Recorder):
                 f"form one of {FORMS}. Received: reduction={reduction!r}, dtype={dtype!r}, "
                 f"form={form!r}"
             )
-        if examples is not None and not (isinstance(examples, (int, np.integer)) and examples > 0):
+        whole = isinstance(examples, (int, np.integer)) and not isinstance(examples, bool)
+        if examples is not None and not (whole and examples > 0):
             raise ValueError(
                 f"examples must be a positive whole number or None. Received: {examples!r}"
             )
