@@ -75,6 +75,7 @@ class Process:
         root: Directory below which its writes are watched, or None.
         decide: As for `Interception`; of a `Process` and a `Write`.
         powerless: Whether it gives up what the superuser may do beyond the owner of files.
+        seconds: How long it may take.
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class Process:
         root: pathlib.Path | None = None,
         decide: Callable[[Process, Write], int | None] | None = None,
         powerless: bool = False,
+        seconds: float = TIMEOUT,
     ) -> None:
+        self._seconds = seconds
         self._files = [os.memfd_create(name) for name in ("out", "err")]
         self._start = time.monotonic()
         ours, theirs = socket.socketpair()
@@ -142,7 +145,7 @@ class Process:
         Raises:
             TimeoutError: If that takes too long; it is killed then.
         """
-        late = not self.work(TIMEOUT)
+        late = not self.work(self._seconds)
         if late:
             self.send(signal.SIGKILL)
         _, status = os.waitpid(self.number, 0)
@@ -154,7 +157,7 @@ class Process:
         for file in (*self._files, self._alive):
             os.close(file)
         if late:
-            raise TimeoutError(f"It did not end within {TIMEOUT} s: {texts}")
+            raise TimeoutError(f"It did not end within {self._seconds} s: {texts}")
         return Ended(
             os.waitstatus_to_exitcode(status),
             *texts,
