@@ -160,6 +160,20 @@ def test_gap_follows_directions_without_curvature():
     assert flat.gap == pytest.approx(2.0) and not flat.status.solved
 
 
+def test_gap_allows_for_curvature_that_just_counts_as_zero():
+    """The minimum along the second weight lies a thousand million times the distance of V away."""
+    curvature, slope = 0.95 * 2 * np.finfo(np.float64).eps, 1e-6
+    optimum = minimize(
+        Quadratic(
+            np.diag([1.0, curvature])[None],
+            np.array([[-1.0, -slope]]),
+            1.0 + slope**2 / curvature,
+        )
+    )
+    np.testing.assert_allclose(optimum.weights, [[1.0, 0.0]])
+    assert optimum.gap >= 0.9 * optimum.loss > 2000  # the minimum is zero
+
+
 def test_ball_uses_directions_without_curvature_where_they_matter():
     quadratic = Quadratic(np.diag([1.0, 1e-17])[None], np.array([[-1.0, -1.0]]), 2.0)
     optimum = minimize(quadratic, 3.0)

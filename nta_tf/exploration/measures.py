@@ -221,7 +221,8 @@ def volumes(singular: ArrayLike, values: int = 50, floor: float = FLOOR) -> np.n
     array([-1.3])
     """
     _check_floor(floor)
-    if not (isinstance(values, (int, np.integer)) and values >= 1):
+    whole = isinstance(values, (int, np.integer)) and not isinstance(values, bool)
+    if not (whole and values >= 1):
         raise ValueError(f"values must be a whole number of at least 1. Received: {values!r}")
     largest = np.asarray(singular, np.float64)[:, :values]
     return np.log(np.maximum(largest, floor)).sum(axis=1)
@@ -251,7 +252,8 @@ def ranks(singular: ArrayLike, floor: float = FLOOR) -> np.ndarray:
 
 
 def _check_floor(floor: float) -> None:
-    if not 0 < floor < np.inf:
+    number = isinstance(floor, (int, float, np.number)) and not isinstance(floor, bool)
+    if not (number and 0 < floor < np.inf):
         raise ValueError(f"The floor must be positive and finite. Received: {floor!r}")
 
 

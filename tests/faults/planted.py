@@ -62,8 +62,11 @@ MUTATIONS = [
         ("noise = max(0.0, -2 * float(values.min(initial=0.0)))", "noise = 0.0"),
         ("return -self.slope / safe", "return self.slope / safe"),
         ("gap = on_ball if distance > radius * (1 - 1e-9) else min(gap, on_ball)",
-         "gap = min(gap, on_ball)"),
-        ("on_ball += way * (rounding.of_slope + way * rounding.of_curvature)", "pass"),
+         "gap = min(gap, on_ball)",
+         "both bounds hold on the sphere too; there the Frank-Wolfe gap is nearly always smaller"),
+        ("on_ball += way * (rounding.of_slope + way * rounding.of_curvature)", "pass",
+         "what the slope's rounding can do on the way is no more than twice `rounding.of_value`, "
+         "which is added to every gap and is itself the worst case of P roundings"),
     ),
     *_planted(
         "nta_tf/solvers/quadratic.py",

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import nta_tf as nta
@@ -85,6 +85,9 @@ _NUMBERS = st.one_of(st.integers(-3, 5), st.sampled_from([0.5, np.nan, np.inf, N
 
 @cases(40, 400)
 @given(rounds=_NUMBERS, values=_NUMBERS, floor=_NUMBERS)
+@example(rounds=2, values=2, floor=None)
+@example(rounds=2, values=True, floor=0.5)
+@example(rounds=2, values=2, floor=True)
 def test_options_of_volumes(rounds, values, floor):
     bits = np.random.default_rng(0).random((4, 5, 3)) < 0.5
     whole = [isinstance(n, int) and not isinstance(n, bool) for n in (rounds, values)]
