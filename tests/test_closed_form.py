@@ -257,6 +257,17 @@ def test_cut_off_ignores_directions_that_are_rounding():
     assert minimize_quadratic(Quadratic(noisy, slope, 1.0), np.zeros((1, 3))).rank == 1
 
 
+def test_a_sum_of_quadratics_has_the_sum_of_values(rng):
+    parts = [
+        Quadratic(np.eye(3)[None] * scale, rng.normal(size=(2, 3)), scale, precision)
+        for scale, precision in ((2.0, 1e-7), (3.0, 1e-16))
+    ]
+    weights = rng.normal(size=(2, 3))
+    total = parts[0] + parts[1]
+    assert total.value(weights) == pytest.approx(sum(part.value(weights) for part in parts))
+    assert total.precision == (parts[1] + parts[0]).precision == 1e-7  # of the coarser numbers
+
+
 def test_several_radii_from_one_decomposition(problem):
     *_, quadratic = problem
     radii = [0.1, 0.2, math.inf]

@@ -41,13 +41,13 @@ def _planted(module: str, tests: str, *pieces: tuple[str, ...]) -> list[Mutation
 
 
 _CLOSED_FORM = "test_closed_form.py fuzz/test_solvers_fuzz.py::test_quadratics"
-_SOLVERS = "test_closed_form.py test_solvers.py fuzz/test_solvers_fuzz.py"
+_SOLVERS = "test_solvers.py"
 _NORMAL = "test_taylor_rounds.py"
 _TENSORS = "test_gradient_tensor_rounds.py"
-_EXPLORATION = "test_exploration.py fuzz/test_exploration_fuzz.py"
+_EXPLORATION = "test_exploration.py"
 _GROWTH = "test_growth.py fuzz/test_growth_fuzz.py"
 _STATISTICS = "reproduce/claims/test_statistics.py"
-_CHAINS = "fuzz/test_linearization_fuzz.py test_linearization.py"
+_CHAINS = "fuzz/test_linearization_fuzz.py::test_chains test_linearization.py"
 
 MUTATIONS = [
     *_planted(
