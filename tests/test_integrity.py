@@ -53,6 +53,14 @@ def copy(whole, tmp_path):
     return shutil.copytree(whole.directory, tmp_path / "a run – été")
 
 
+def test_metadata_of_a_group_is_missed(copy):
+    """Rows are read without it, so that reading alone would not notice."""
+    place = next(path for path in sorted(copy.rglob("dense_2/zarr.json")) if path.is_file())
+    place.unlink()
+    (damage,) = nta.trace.verify(copy)
+    assert damage.file == place.relative_to(copy).as_posix()
+
+
 def _chunks(directory):
     trace = directory / "trace.zarr"
     return sorted(p for p in trace.rglob("*") if p.is_file() and p.name != "zarr.json")

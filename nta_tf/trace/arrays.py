@@ -8,6 +8,7 @@ were right; zarr's own checksum (CRC-32C of each chunk) stands too, for those wh
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -191,6 +192,18 @@ class ArrayStore:
                     self.read(group, name, epoch, done)
                 except RunDirectoryError:
                     yield self.file(group, name, epoch), epoch
+
+    def missing_groups(self, groups: Sequence[str]) -> Iterator[str]:
+        """Yields the file of every group that has arrays, but no metadata any more."""
+        within = {_NAME}
+        for group in groups:
+            with contextlib.suppress(RunDirectoryError, LookupError):  # damage of its own
+                for name in self.names(group):
+                    parents = pathlib.PurePosixPath(_NAME, group, name).parents
+                    within |= {str(path) for path in parents}
+        for place in sorted(within - {"."}):
+            if not (self._directory / place / "zarr.json").exists():
+                yield f"{place}/zarr.json"
 
     def file(self, group: str, name: str, epoch: int) -> str:
         """Where a row lies, from the run directory on."""

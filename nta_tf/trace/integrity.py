@@ -44,6 +44,9 @@ def find_damage(run: Run, store: ArrayStore) -> Iterator[Damage]:
             yield Damage(f"trace.zarr/{group}", str(error), remedy(group))
     if run.directory is None:
         return
+    for file in store.missing_groups([group for group, _ in groups]):
+        # Rows are read without it, but zarr may not find them on its own.
+        yield Damage(file, "what zarr knows of the group is missing", remedy(MEASURED))
     if not run.has_whole_checkpoint():
         yield Damage(
             run.progress["checkpoint"],

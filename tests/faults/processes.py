@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from tests.faults.interception import Interception, Write, install
 
-TIMEOUT = 300.0
+TIMEOUT = 900.0
 ESCAPED = 99  # the exit code after an exception that nobody caught
 
 Program = Callable[[], int | None]
