@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -30,6 +30,8 @@ def replay(
     recorders: Sequence[Recorder],
     weights: str = "weights",
     progress: bool | None = None,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
 ) -> Run:
     """Adds records to a finished run, from the weights that it kept.
 
@@ -46,6 +48,8 @@ def replay(
         recorders: `Recorder` objects with names that are new to the run.
         weights: Name of the `nta.WeightRounds` record.
         progress: Whether to show a progress bar. Defaults to only on a terminal.
+        sample_weight: The weights of examples of the run, if it had any.
+        class_weight: Those of classes.
 
     Returns:
         The `nta.Run`, with the new records.
@@ -67,7 +71,7 @@ def replay(
     """
     run = as_run(run_or_directory)
     kept = WeightReader(run, weights)
-    data = _checked(run, model, x, y)
+    data = _checked(run, model, x, y, sample_weight, class_weight)
     with Run.writing(run.directory):
         run.refresh()
         _replay(run, kept, model, data, recorders, progress)
@@ -157,7 +161,8 @@ def replay_cost(
 def _training(run, model, data):
     config = run.config
     size, steps = config["batch_size"], len(data) // config["batch_size"]
-    return Training(model, config["loss"], config["epochs"], steps, size, data.sample)
+    shape = config["epochs"], steps, size, data.sample, data.layout.weighted
+    return Training(model, config["loss"], *shape)
 
 
 def _replay_epoch(run, recorder, epoch, kept, model, data):
@@ -176,12 +181,15 @@ def _look_at_epoch(run, recorder, epoch, kept, model, data, blocks=None):
     recorder.begin_epoch(epoch)
     for first in range(0, len(wanted), block):
         chosen = slice(first, first + block)
+        inputs, targets, counts = data.taken(order[wanted[chosen]])
         recorder.record(
             Rounds(
                 wanted[chosen],
                 {name: tf.constant(value[chosen]) for name, value in weights.items()},
-                *data.taken(order[wanted[chosen]]),
+                inputs,
+                targets,
                 losses[wanted[chosen]],
+                counts,
             )
         )
     return len(wanted)
@@ -199,7 +207,7 @@ def _check_steps(run, recorder, kept):
             )
 
 
-def _checked(run, model, x, y):
+def _checked(run, model, x, y, sample_weight=None, class_weight=None):
     if run.status == "running":
         raise ValueError(f"{run!r} is still training; replay it when it has ended.")
     config = run.config
@@ -208,9 +216,8 @@ def _checked(run, model, x, y):
             f"{run!r} was recorded in `model.fit`, whose minibatches are not known; give its "
             "nta.callbacks.RecordRounds the recorders."
         )
-    data = training_data.checked(
-        model, x, y, config["loss"], config["epochs"], config["batch_size"]
-    )
+    asked = config["loss"], config["epochs"], config["batch_size"], sample_weight, class_weight
+    data = training_data.checked(model, x, y, *asked)
     if _architecture(provenance.model_config(model)) != _architecture(config["model"]):
         raise ValueError(
             f"The model {model.name!r} is not built like the one of {run!r}; make it as it was "

@@ -28,6 +28,8 @@ def train(
     epochs: int,
     batch_size: int,
     seed: int = 0,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
     recorders: Iterable[Recorder] = (),
     directory: str | os.PathLike[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
@@ -55,8 +57,9 @@ def train(
             `tf.distribute.MirroredStrategy` is trained on its devices, each with an equal part
             of every minibatch (and an optimizer that is an object must be made in it too).
         x: Inputs, (D, ...), NumPy array or tensor; a list or dictionary of them for a model with
-            several inputs; or a `tf.data.Dataset` of (inputs, targets), which is read into
-            memory once, in its order (so do not let it shuffle), in minibatches or one by one.
+            several inputs; or a `tf.data.Dataset` of (inputs, targets) or (inputs, targets,
+            weights), which is read into memory once, in its order (so do not let it shuffle), in
+            minibatches or one by one.
         y: Targets: rows (D, p_L), or of the shape of the outputs; integer labels (D,) or (D, 1)
             or one-hot rows for `"cross_entropy"`. Pass the very same object as `x` for an
             autoencoder. None for a dataset.
@@ -67,6 +70,8 @@ def train(
         epochs: Number of epochs.
         batch_size: Examples in a minibatch.
         seed: Seed of the order of the examples.
+        sample_weight: How often each example counts in the mean over its minibatch, (D,).
+        class_weight: `{class: weight}` instead, as `model.fit` takes it.
         recorders: `Recorder` objects, such as `nta.TaylorRounds`, with different names.
         directory: Where the run is kept, or None to keep it in memory.
         metadata: JSON-ready dictionary to store in the run's config.
@@ -94,14 +99,16 @@ def train(
     ('finished', (2, 4))
     """
     loss = losses.name_of(loss)
-    data = training_data.checked(model, x, y, loss, epochs, batch_size)
+    weights = sample_weight, class_weight
+    data = training_data.checked(model, x, y, loss, epochs, batch_size, *weights)
     strategy = replicas.strategy_of(model, batch_size)
     with strategy.scope():
         optimizer = optimizers.get(optimizer) if isinstance(optimizer, str) else optimizer
         optimizers.check(optimizer, model.trainable_variables)
         optimizer.build(model.trainable_variables)
     steps = len(data) // batch_size
-    training = Training(model, loss, epochs, steps, batch_size, data.sample)
+    shape = epochs, steps, batch_size, data.sample, data.layout.weighted
+    training = Training(model, loss, *shape)
     if dtype_policy is not None:
         dtype_policy = precision.check_policy(model, dtype_policy).name
     compilation = {"dtype_policy": dtype_policy, "jit_compile": jit_compile}
@@ -206,7 +213,7 @@ class _Loop:
             if not slots.size:
                 continue
             steps = recorded[slots]
-            weights, inputs, targets = self.gather(snapshots, slots, order[steps])
+            weights, inputs, targets, counts = self.gather(snapshots, slots, order[steps])
             recorder.record(
                 Rounds(
                     steps,
@@ -214,6 +221,7 @@ class _Loop:
                     inputs,
                     targets,
                     step_losses[steps],
+                    counts,
                 )
             )
 
@@ -255,13 +263,13 @@ def _compile_segment(training, optimizer, layout, slots, dtype_policy=None, jit_
     steps, measured = training.steps_per_epoch, session.measurements(training.loss)
 
     def train_on(tensors, examples, share):
-        inputs, targets = layout.batch([tf.gather(one, examples) for one in tensors])
+        inputs, targets, counts = layout.batch([tf.gather(one, examples) for one in tensors])
         with tf.GradientTape() as tape, precision.computing_in(model, dtype_policy):
             outputs = model(inputs, training=True)
             outputs = tf.reshape(keras.tree.flatten(outputs)[0], (examples.shape[0], -1))
             if outputs.dtype.name in LOW_PRECISION:  # losses are no place to save digits
                 outputs = tf.cast(outputs, tf.float32)
-            loss = tf.reduce_mean(loss_of(outputs, targets))
+            loss = losses.mean(loss_of, outputs, targets, counts)
             # The loss itself, but for several replicas and a LossScaleOptimizer.
             scaled = optimizer.scale_loss(loss if share == 1 else share * loss)
         optimizer.apply(tape.gradient(scaled, variables), variables)

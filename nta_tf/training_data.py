@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf import losses, provenance
+from nta_tf.example_weights import example_weights
 from nta_tf.linearization.called import structure_of
 from nta_tf.linearization.graph import input_structure, is_graph
 from nta_tf.linearization.softmax import refuse_softmax, softmax_output
@@ -28,23 +29,31 @@ class Layout:
     Attributes:
         structure: How the model takes its inputs, with zeros in the place of arrays.
         own: Whether the only input is the target as well.
+        weighted: Whether the last tensor is a weight for each example.
     """
 
     structure: Any
     own: bool
+    weighted: bool = False
 
     def packed(self, leaves: Sequence) -> Any:
         """Inputs as the model takes them."""
         return keras.tree.pack_sequence_as(self.structure, list(leaves))
 
-    def split(self, arrays: Sequence) -> tuple[Any, Any]:
-        """(a single input or a list of several, targets)."""
-        leaves = list(arrays) if self.own else list(arrays[:-1])
-        return (leaves[0] if len(leaves) == 1 else leaves), arrays[-1]
+    def split(self, arrays: Sequence) -> tuple[Any, Any, Any]:
+        """(a single input or a list of several, targets, weights of examples or None)."""
+        leaves, targets, weights = self._parts(arrays)
+        return (leaves[0] if len(leaves) == 1 else leaves), targets, weights
 
-    def batch(self, arrays: Sequence) -> tuple[Any, Any]:
-        """(inputs as the model takes them, targets)."""
-        return self.packed(arrays if self.own else arrays[:-1]), arrays[-1]
+    def batch(self, arrays: Sequence) -> tuple[Any, Any, Any]:
+        """(inputs as the model takes them, targets, weights of examples or None)."""
+        leaves, targets, weights = self._parts(arrays)
+        return self.packed(leaves), targets, weights
+
+    def _parts(self, arrays):
+        arrays = list(arrays)
+        weights = arrays.pop() if self.weighted else None
+        return (arrays if self.own else arrays[:-1]), arrays[-1], weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +61,8 @@ class TrainingData:
     """All examples of a training.
 
     Attributes:
-        arrays: The inputs, (D, ...) each, and the targets, if these are not the only input.
+        arrays: The inputs, (D, ...) each, the targets, if these are not the only input, and weights
+            of examples, (D,), if there are any.
         layout: Their `Layout`.
     """
 
@@ -65,7 +75,7 @@ class TrainingData:
     @property
     def targets(self) -> np.ndarray:
         """The targets, (D, ...)."""
-        return self.arrays[-1]
+        return self.layout.split(self.arrays)[1]
 
     @property
     def sample(self) -> Any:
@@ -76,8 +86,8 @@ class TrainingData:
         """The arrays on the device."""
         return tuple(tf.convert_to_tensor(array) for array in self.arrays)
 
-    def taken(self, examples: np.ndarray) -> tuple[Any, Any]:
-        """(a single input or a list of several, targets) of some examples, as tensors."""
+    def taken(self, examples: np.ndarray) -> tuple[Any, Any, Any]:
+        """`Layout.split` of some examples, as tensors."""
         return self.layout.split([tf.constant(array[examples]) for array in self.arrays])
 
     def fingerprint(self) -> list[str]:
@@ -86,19 +96,28 @@ class TrainingData:
 
 
 def checked(
-    model: keras.Model, x: Any, y: Any, loss: str, epochs: int, batch_size: int
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    loss: str,
+    epochs: int,
+    batch_size: int,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
 ) -> TrainingData:
     """Examples that fit the model and the loss, or a clear error.
 
     Args:
         model: The `keras.Model`; one that is not built is built by calling it.
         x: Inputs, (D, ...): an array, or a list or dictionary of them for a model with several
-            inputs; or a finite `tf.data.Dataset` of pairs (inputs, targets), in minibatches or
-            one by one.
+            inputs; or a finite `tf.data.Dataset` of (inputs, targets) or (inputs, targets,
+            weights), in minibatches or one by one.
         y: Targets, or the same object as `x`; None for a dataset.
         loss: Name of the loss.
         epochs: Number of epochs.
         batch_size: Examples in a minibatch.
+        sample_weight: A weight for each example, (D,), or None.
+        class_weight: A weight for each class, or None.
 
     Returns:
         `TrainingData`.
@@ -109,7 +128,9 @@ def checked(
     if not isinstance(model, keras.Model):
         raise ValueError(f"The model must be a keras.Model. Received: {model!r}")
     if isinstance(x, tf.data.Dataset):
-        x, y = _of_dataset(model, x, y)
+        if sample_weight is not None:
+            raise ValueError("A tf.data.Dataset has its weights in it, as the third of its parts.")
+        x, y, sample_weight = _of_dataset(model, x, y)
     elif not _is_arrays(x):
         raise ValueError(
             "Inputs must be arrays (a list or a dictionary of them for several inputs) or a "
@@ -140,7 +161,9 @@ def checked(
         targets = targets.astype(dtype, copy=False)
     losses.check_targets(loss, targets, len(leaves[0]), math.prod(shape[1:]))
     own = targets is leaves[0]
-    return TrainingData(leaves if own else [*leaves, targets], Layout(structure, own))
+    weights = example_weights(sample_weight, class_weight, targets)
+    arrays = [*leaves, *([] if own else [targets]), *([] if weights is None else [weights])]
+    return TrainingData(arrays, Layout(structure, own, weights is not None))
 
 
 def inputs_of(model: Any, x: Any) -> Any:
@@ -163,8 +186,8 @@ def _is_arrays(x: Any) -> bool:
     return not any(isinstance(leaf, streams) or np.asarray(leaf).dtype == object for leaf in leaves)
 
 
-def _of_dataset(model: Any, dataset: tf.data.Dataset, y: Any) -> tuple[Any, Any]:
-    """Everything that a dataset yields, in its order."""
+def _of_dataset(model: Any, dataset: tf.data.Dataset, y: Any) -> tuple[Any, Any, Any]:
+    """Everything that a dataset yields, in its order: inputs, targets, weights of examples."""
     if y is not None:
         raise ValueError("A tf.data.Dataset has its targets in it: give y=None beside it.")
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
@@ -172,10 +195,10 @@ def _of_dataset(model: Any, dataset: tf.data.Dataset, y: Any) -> tuple[Any, Any]
             "The tf.data.Dataset never ends (repeat()); give one that yields every example once."
         )
     spec = dataset.element_spec
-    if isinstance(spec, tuple) and len(spec) > 2:
+    if isinstance(spec, tuple) and len(spec) > 3:
         raise ValueError(
-            "A tf.data.Dataset must yield inputs and targets; weights of examples are not "
-            f"known to the Taylor loss. Received: {len(spec)} parts"
+            "A tf.data.Dataset must yield inputs, targets and, if there are any, weights of "
+            f"examples. Received: {len(spec)} parts"
         )
     inputs = keras.tree.flatten(spec[0] if isinstance(spec, tuple) else spec)
     symbols = getattr(model, "inputs", None)
@@ -186,7 +209,8 @@ def _of_dataset(model: Any, dataset: tf.data.Dataset, y: Any) -> tuple[Any, Any]
     if not rows:
         raise ValueError("The tf.data.Dataset has no examples.")
     arrays = keras.tree.pack_sequence_as(spec, [np.stack(column) for column in zip(*rows)])
-    return arrays if isinstance(spec, tuple) and len(spec) == 2 else (arrays, None)
+    parts = arrays if isinstance(spec, tuple) and len(spec) > 1 else (arrays,)
+    return *parts, *[None] * (3 - len(parts))
 
 
 def _inputs(model: keras.Model, x: Any) -> tuple[list[np.ndarray], Any]:

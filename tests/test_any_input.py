@@ -136,7 +136,7 @@ class TestDatasets:
     def test_what_cannot_be_read_is_named(self):
         x, y = data()
         pairs = tf.data.Dataset.from_tensor_slices((x, y))
-        weighted = tf.data.Dataset.from_tensor_slices((x, y, np.ones(18)))
+        weighted = tf.data.Dataset.from_tensor_slices((x, y, np.ones(18), np.ones(18)))
         for given, targets, message in [
             (pairs.repeat(), None, "never ends"),
             (pairs, y, "give y=None"),

@@ -40,6 +40,8 @@ class RecordRounds(keras.callbacks.Callback):
             logits), or the object that `compile` was given.
         directory: Where the run is kept, or None to keep it in memory. A run that was
             interrupted is taken up by `fit(..., initial_epoch=its epochs)`.
+        sample_weight: How often each example of the minibatch counts, as for `nta.train`.
+        class_weight: `{class: weight}` instead: what `fit` is given.
 
     Attributes:
         run: The `nta.Run`, once `fit` was called. Its `losses` (and `accuracies`) are those of the
@@ -74,8 +76,12 @@ class RecordRounds(keras.callbacks.Callback):
         recorders: Iterable[Recorder],
         loss: Any,
         directory: str | os.PathLike[str] | None = None,
+        *,
+        sample_weight: Any = None,
+        class_weight: Mapping[int, float] | None = None,
     ) -> None:
         super().__init__()
+        self._counts = sample_weight, class_weight
         self.run: Run | None = None
         self._diverged = False
         self._x, self._y, self._loss = x, y, loss and losses.name_of(loss)
@@ -90,7 +96,8 @@ class RecordRounds(keras.callbacks.Callback):
                 "`fit` steps_per_epoch."
             )
         data = self._minibatch(epochs)
-        training = Training(self.model, self._loss, epochs, steps, len(data), data.sample)
+        shape = epochs, steps, len(data), data.sample, data.layout.weighted
+        training = Training(self.model, self._loss, *shape)
         arrays = session.start_recorders(training, self._recorders)
         config = session.run_config(
             training,
@@ -148,7 +155,8 @@ class RecordRounds(keras.callbacks.Callback):
     def _minibatch(self, epochs):
         """The examples of every round, checked."""
         examples = 1 if isinstance(self._x, tf.data.Dataset) else _count(self._x)
-        data = training_data.checked(self.model, self._x, self._y, self._loss, epochs, examples)
+        asked = self._loss, epochs, examples, *self._counts
+        data = training_data.checked(self.model, self._x, self._y, *asked)
         _check_compiled_loss(self.model, data, self._loss)
         return data
 
@@ -165,18 +173,18 @@ class RecordRounds(keras.callbacks.Callback):
             self._diverged = not np.isfinite(loss).all()
             if self._diverged:
                 return
-        batch = self._data.layout.split([tensor[tf.newaxis] for tensor in self._tensors])
+        *batch, counts = self._data.layout.split([one[tf.newaxis] for one in self._tensors])
         for name, recorder in self._recorders.items():
             if step in self._wanted[name]:
-                recorder.record(Rounds(np.array([step]), weights, *batch, loss))
+                recorder.record(Rounds(np.array([step]), weights, *batch, loss, counts))
 
     def _evaluate_minibatch(self):
         """Loss (and accuracy) of the minibatch at the weights of the moment, if it has one."""
         if self._loss is None:
             return {}
-        outputs, targets = _outputs(self.model, self._data, self._tensors)
+        outputs, targets, counts = _outputs(self.model, self._data, self._tensors)
         rows = tf.reshape(outputs, (len(self._data), -1))
-        values = {"losses": tf.reduce_mean(losses.get(self._loss)(rows, targets))}
+        values = {"losses": losses.mean(self._loss, rows, targets, counts)}
         if "accuracies" in self._measured:
             values["accuracies"] = losses.accuracy(rows, targets)
         return values
@@ -214,12 +222,12 @@ def _count(x):
 
 
 def _outputs(model, data, tensors):
-    """The model's output in inference mode, in float32 at least, and the targets."""
-    inputs, targets = data.layout.batch(tensors)
+    """The model's output in inference mode, in float32 at least, targets, weights of examples."""
+    inputs, targets, counts = data.layout.batch(tensors)
     outputs = keras.tree.flatten(model(inputs, training=False))[0]
     if outputs.dtype.name in LOW_PRECISION:
         outputs = tf.cast(outputs, tf.float32)
-    return outputs, targets
+    return outputs, targets, counts
 
 
 def _check_compiled_loss(model, data, loss):
@@ -234,7 +242,7 @@ def _check_compiled_loss(model, data, loss):
         return
     if compiled is None:
         return
-    outputs, _ = _outputs(model, data, data.tensors())
+    outputs, *_ = _outputs(model, data, data.tensors())
     rows, targets = tf.reshape(outputs, (len(data), -1)), data.targets
     recorded = float(tf.reduce_mean(losses.get(loss)(rows, targets)))
     values = [_value(compiled, same, outputs) for same in _alike(targets, outputs)]

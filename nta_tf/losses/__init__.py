@@ -11,7 +11,7 @@ from nta_tf.losses.of_paper import (
     mean_squared_error,
 )
 from nta_tf.losses.registered import FunctionLoss
-from nta_tf.losses.registry import LOSSES, as_rows, check_targets, get, name_of, register
+from nta_tf.losses.registry import LOSSES, as_rows, check_targets, get, mean, name_of, register
 
 __all__ = [
     "LOSSES",
@@ -31,6 +31,7 @@ __all__ = [
     "check_targets",
     "cross_entropy",
     "get",
+    "mean",
     "mean_squared_error",
     "name_of",
     "register",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from nta_tf.losses.base import Loss
 from nta_tf.losses.componentwise import BinaryCrossEntropy, Huber, Poisson
@@ -72,6 +73,30 @@ def name_of(loss: Any) -> str:
     'cross_entropy'
     """
     return loss if isinstance(loss, str) and loss in LOSSES else recognize(loss, LOSSES)
+
+
+def mean(loss: Any, outputs: Any, targets: Any, weights: Any = None) -> tf.Tensor:
+    """The loss of a minibatch: the mean over its examples.
+
+    Args:
+        loss: A loss, as `get` takes it.
+        outputs: (B, p_L).
+        targets: Targets of the examples.
+        weights: How often each counts in the mean over all B, (B,), or None for once.
+
+    Returns:
+        A scalar tensor.
+
+    Example:
+
+    >>> import nta_tf as nta
+    >>> nta.losses.mean("mse", [[1.0], [3.0]], [[0.0], [0.0]], [2.0, 0.0]).numpy()
+    np.float32(1.0)
+    """
+    values = get(loss)(outputs, targets)
+    if weights is not None:
+        values = values * tf.cast(weights, values.dtype)
+    return tf.reduce_mean(values)
 
 
 def as_rows(loss: Any, targets: np.ndarray, shape: Sequence[Any]) -> np.ndarray:

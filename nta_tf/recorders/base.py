@@ -30,6 +30,7 @@ class Training:
         batch_size: Examples in a minibatch.
         sample: Inputs of the first examples, as the model takes them: what a model that is no
             graph of layers is understood by. None makes zeros, which do for a graph.
+        weighted: Whether examples have weights.
     """
 
     model: keras.Model
@@ -38,6 +39,7 @@ class Training:
     steps_per_epoch: int
     batch_size: int
     sample: Any = None
+    weighted: bool = False
 
     def __post_init__(self) -> None:
         if self.sample is None and getattr(self.model, "inputs", None):
@@ -61,6 +63,7 @@ class Rounds:
         inputs: Tensor (R, B, ...); a list of them for a model with several inputs.
         targets: Tensor (R, B, ...).
         losses: NumPy array (R,), the loss that training incurred on each round.
+        example_weights: Tensor (R, B), how often each example counts in the loss; None is once.
     """
 
     steps: np.ndarray
@@ -68,6 +71,7 @@ class Rounds:
     inputs: tf.Tensor | list[tf.Tensor]
     targets: tf.Tensor
     losses: np.ndarray
+    example_weights: tf.Tensor | None = None
 
     def of(self, n: int) -> tuple[dict[str, tf.Tensor], list[tf.Tensor], tf.Tensor]:
         """Weights, inputs (a list, one an input of the model) and targets of one round."""

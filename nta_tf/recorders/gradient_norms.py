@@ -90,8 +90,13 @@ class GradientNorms(ScheduledRecorder):
         if not self._first:
             self._first = {name: rounds.weights[kept][0] for name, kept in self._names.items()}
         inputs = rounds.inputs if isinstance(rounds.inputs, list) else [rounds.inputs]
+        count = tf.ones(rounds.targets.shape[:2]) if rounds.example_weights is None else None
         rows, sums, self._last = self._look(
-            dict(rounds.weights), inputs, rounds.targets, self._first
+            dict(rounds.weights),
+            inputs,
+            rounds.targets,
+            rounds.example_weights if count is None else count,
+            self._first,
         )
         self._rows.append({name: row.numpy() for name, row in rows.items()})
         self._sums = {name: self._sums.get(name, 0) + value for name, value in sums.items()}
@@ -108,11 +113,11 @@ class GradientNorms(ScheduledRecorder):
     def config(self) -> dict[str, Any]:
         return {"kind": KIND, "schedule": str(self.schedule), "layers": list(self._names)}
 
-    def _look_at_rounds(self, weights, inputs, targets, first):
+    def _look_at_rounds(self, weights, inputs, targets, example_weights, first):
         """Of a block of rounds: an entry for each round, sums, and what its last round had."""
         gradients = tf.map_fn(
             self._gradients,
-            (weights, inputs, targets),
+            (weights, inputs, targets, example_weights),
             fn_output_signature={
                 name: tf.TensorSpec(tap.weight.shape, recorded_dtype(tap.weight))
                 for name, tap in self._tapped.taps.items()
@@ -133,12 +138,12 @@ class GradientNorms(ScheduledRecorder):
 
     def _gradients(self, one):
         """g of every layer at one round."""
-        weights, inputs, targets = one
+        weights, inputs, targets, example_weights = one
         kernels = {name: weights[kept] for name, kept in self._names.items()}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(kernels.values()))
             outputs = self._tapped.rows(inputs, self._values(weights))
-            loss = tf.reduce_mean(losses.get(self._training.loss)(outputs, targets))
+            loss = losses.mean(self._training.loss, outputs, targets, example_weights)
         return tape.gradient(loss, kernels, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
     def _specifications(self):

@@ -144,13 +144,14 @@ class TaylorRounds(Recorder):
     def _takes_normal_equations(self, training):
         if self.form == gradient_tensors.FORM:
             return False
-        exist = training.loss == "mse" and dense_chain_of(training.model) is not None
+        exist = training.loss == "mse" and not training.weighted
+        exist = exist and dense_chain_of(training.model) is not None
         if exist and self.examples is None and not self.training_mode:
             return True
         if self.form == normal_equations.FORM:
             raise ValueError(
-                "Normal equations exist for the mean squared error of all examples, on chains "
-                f"of Dense layers. Received: loss={training.loss!r}, model "
+                "Normal equations exist for the mean squared error of all examples, each counted "
+                f"once, on chains of Dense layers. Received: loss={training.loss!r}, model "
                 f"{training.model.name!r} with layers "
                 f"{[layer.name for layer in training.model.layers]}, examples={self.examples}, "
                 f"training_mode={self.training_mode}"

@@ -107,6 +107,7 @@ class GradientTensorReader(TaylorReader):
         if not self._mean:  # every example is a group of its own
             outputs = outputs.reshape(-1, 1, outputs.shape[-1])
             targets = targets.reshape(-1, 1, targets.shape[-1])
+        weights = self._read("sample_weights") if "sample_weights" in self.record.arrays else None
         dtype = _precision(parts)
         maps = [self._map(layer, part, dtype) for layer, part in zip(layers, parts)]
         joint = len(maps) > 1
@@ -117,6 +118,7 @@ class GradientTensorReader(TaylorReader):
             np.full(len(outputs), 1.0 / self._examples),
             centres if joint else centres[0],
             self._config["loss"],
+            None if weights is None else weights.reshape(outputs.shape[:2]),
         )
         return GradientTensorProblem(self, name, problem, float(np.sqrt(sum(squares).max())))
 

@@ -101,10 +101,11 @@ class GradientTensorRecorder(ScheduledRecorder):
             if self.examples is not None:
                 inputs = [tf.gather(leaf, chosen) for leaf in inputs]
                 targets = tf.gather(targets, chosen)
-            row = {
-                name: value.numpy() for name, value in self._look(weights, inputs, targets).items()
-            }
-            self._rows.append(row)
+            count = rounds.example_weights
+            if count is not None:
+                count = count[n] if self.examples is None else tf.gather(count[n], chosen)
+            row = self._look(weights, inputs, targets, count)
+            self._rows.append({name: value.numpy() for name, value in row.items()})
 
     def end_epoch(self) -> dict[str, Any]:
         arrays = {"rounds": len(self._rows), "incurred": 0.0}
@@ -138,7 +139,7 @@ class GradientTensorRecorder(ScheduledRecorder):
             **({"training_mode": True} if self.training_mode else {}),
         }
 
-    def _look_at_round(self, recorded, inputs, targets):
+    def _look_at_round(self, recorded, inputs, targets, example_weights=None):
         """One round: outputs, incurred loss, kernels, and each layer's form of G."""
         engine, weights = self._engine, self._values(recorded)
         outputs, layer_inputs, _ = engine.tapped(inputs, weights)
@@ -162,11 +163,13 @@ class GradientTensorRecorder(ScheduledRecorder):
                 row[f"{name}/gradient_tensor"] = make(inputs, weights, name)
             row[f"{name}/kernel"] = weights[self._places[name]]
         targets = _as_rows(targets, outputs)
+        if example_weights is not None:
+            row["sample_weights"] = example_weights
         return {
             **row,
             "outputs": outputs,
             "targets": targets,
-            "losses": tf.reduce_mean(losses.get(self._training.loss)(outputs, targets)),
+            "losses": losses.mean(self._training.loss, outputs, targets, example_weights),
         }
 
     def _has_mean(self, name):
@@ -239,6 +242,8 @@ class GradientTensorRecorder(ScheduledRecorder):
             "outputs": ArraySpecification((most, count, components), dtype),
             "targets": ArraySpecification((most, count, components), dtype),
         }
+        if self._training.weighted:
+            arrays["sample_weights"] = ArraySpecification((most, count), "float32")
         lead = (components,) if self.reduction == "batch_mean" else (count, components)
         for name, of_layer in self._shapes.items():
             shapes = {"kernel": of_layer.kernel}
