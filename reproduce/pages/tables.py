@@ -14,6 +14,7 @@ from reproduce.pages import (  # noqa: F401 - importing registers their tables
     figures,
     layers,
     readings,
+    reliability,
     speed,
 )
 from reproduce.pages.registry import TABLES, Results

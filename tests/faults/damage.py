@@ -12,7 +12,7 @@ from tests.faults.stages import STAGES, VERIFY, Case, check_sentence
 
 _GROUP = "damage"
 _NEVER = (
-    "a random file is cut, changed in a bit, overwritten in part, exchanged with another or gone: "
+    "A random file is cut, changed in a bit, overwritten in part, exchanged with another or gone: "
     "`verify` tells; other stages say so in a sentence, or end bit for bit as without it"
 )
 _RUN, _OTHER = "runs/adam_0.01_seed0", "runs/adam_0.01_seed1"
