@@ -5,6 +5,7 @@ This module is the whole public surface of the library; see README.md for a tour
 
 from nta_tf import (
     callbacks,
+    compilers,
     data,
     exploration,
     linearization,
@@ -47,6 +48,7 @@ __all__ = [
     "TaylorRounds",
     "WeightRounds",
     "callbacks",
+    "compilers",
     "data",
     "exploration",
     "growth_equivalence",

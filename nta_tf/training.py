@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -11,10 +12,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from nta_tf import losses, optimizers, precision, replicas, session, training_data
+from nta_tf import compilers, losses, optimizers, precision, replicas, session, training_data
 from nta_tf.compiling import compiled
 from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run
+from nta_tf.trace.opening import found
 from nta_tf.variables import LOW_PRECISION, recorded_dtype, recorded_variables, seed_states
 
 
@@ -34,7 +36,7 @@ def train(
     directory: str | os.PathLike[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     dtype_policy: str | None = None,
-    jit_compile: bool = False,
+    jit_compile: bool | str = False,
     progress: bool | None = None,
 ) -> Run:
     """Trains a Keras model as in section 2.4, and records the loss of every step.
@@ -78,7 +80,9 @@ def train(
         dtype_policy: Name of a Keras dtype policy, such as `"mixed_bfloat16"`, in which the
             training steps compute. Variables, and what recorders make of them, stay in
             their own dtype. None is the policy that each layer has.
-        jit_compile: Whether segments are compiled with XLA.
+        jit_compile: Whether segments are compiled with XLA; or `"auto"`, whichever is faster by
+            `nta.compilers`, which the run's config keeps, so that resuming changes nothing. Not
+            the default: two calls could differ in their last digits.
         progress: Whether to show a progress bar. Defaults to only on a terminal.
 
     Returns:
@@ -111,9 +115,11 @@ def train(
     training = Training(model, loss, *shape)
     if dtype_policy is not None:
         dtype_policy = precision.check_policy(model, dtype_policy).name
-    compilation = {"dtype_policy": dtype_policy, "jit_compile": jit_compile}
     recorders = session.by_name(recorders)
     arrays = session.start_recorders(training, recorders)
+    segments = _Segments(training, optimizer, data, recorders, dtype_policy)
+    with strategy.scope():
+        jit_compile = segments.compiler(jit_compile, directory)
     config = session.run_config(
         training,
         optimizer,
@@ -121,12 +127,13 @@ def train(
         recorders,
         seed=seed,
         metadata=metadata,
-        **compilation,
+        dtype_policy=dtype_policy,
+        jit_compile=jit_compile,
     )
     with Run.writing(directory):
         run = Run.create(directory, config, session.measured_arrays(training), arrays)
         with strategy.scope():
-            loop = _Loop(training, optimizer, data, recorders, seed, compilation)
+            loop = _Loop(training, optimizer, data, recorders, seed, segments, jit_compile)
             loop.run(run, progress)
     return run
 
@@ -134,14 +141,14 @@ def train(
 class _Loop:
     """One training: the compiled segment, its recorders, its checkpoints."""
 
-    def __init__(self, training, optimizer, data, recorders, seed, compilation):
+    def __init__(self, training, optimizer, data, recorders, seed, segments, jit_compile):
         self.training = training
         self.recorders = recorders
         self.seed = seed
-        self.data, self.tensors = data, data.tensors()
+        self.data, self.tensors = data, segments.tensors
         self.variables = recorded_variables(training.model)
-        self.slots = min((r.rounds_at_once() for r in recorders.values()), default=1)
-        self.segment = _compile_segment(training, optimizer, data.layout, self.slots, **compilation)
+        self.slots = segments.slots
+        self.segment = segments.compiled(jit_compile)
         self.gather = compiled(self._gather, reduce_retracing=True, autograph=False)
         self.checkpoint = tf.train.Checkpoint(model=training.model, optimizer=optimizer)
         seeds = seed_states(training.model)
@@ -245,6 +252,45 @@ class _Loop:
             progress["diverged_step"] = epoch * self.training.steps_per_epoch + int(diverged[0]) + 1
         final = progress["status"] != "running"
         run.commit(final=final, **progress, checkpoint=run.save(self.checkpoint, epoch + 1))
+
+
+class _Segments:
+    """The training's compiled segment, by either compiler, each made once."""
+
+    def __init__(self, training, optimizer, data, recorders, dtype_policy):
+        self.slots = min((r.rounds_at_once() for r in recorders.values()), default=1)
+        self.tensors = data.tensors()
+        self._training, self._optimizer = training, optimizer
+        self._parts = training, optimizer, data.layout, self.slots, dtype_policy
+        self._made = {}
+
+    def compiled(self, jit_compile):
+        """The segment, compiled with XLA or without."""
+        if jit_compile not in self._made:
+            self._made[jit_compile] = _compile_segment(*self._parts, jit_compile)
+        return self._made[jit_compile]
+
+    def compiler(self, asked, directory):
+        """Whether XLA compiles it, if "auto" was asked for; a run that exists has its answer."""
+        if asked != "auto":
+            return asked
+        training, started = self._training, found(directory)
+        if started is not None:
+            return started.config["jit_compile"]
+        if not compilers.worth_trying(training.model, training.epochs * training.steps_per_epoch):
+            return False
+        variables = [*training.model.variables, *self._optimizer.variables]
+        plain, xla = (partial(self._try, jit_compile) for jit_compile in (False, True))
+        return compilers.xla_is_faster(plain, xla, variables, training.steps_per_epoch)
+
+    def _try(self, jit_compile, last):
+        """Trains that many steps of an epoch, without snapshots."""
+        steps, size = self._training.steps_per_epoch, self._training.batch_size
+        order = np.arange(steps * size, dtype=np.int32).reshape(steps, size)
+        unrecorded = tf.fill([steps], -1)
+        ends = tf.constant(0), tf.constant(last)
+        losses, _ = self.compiled(jit_compile)(self.tensors, tf.constant(order), *ends, unrecorded)
+        losses["losses"].numpy()  # waits for it
 
 
 def _compile_segment(training, optimizer, layout, slots, dtype_policy=None, jit_compile=False):

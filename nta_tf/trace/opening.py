@@ -1,8 +1,9 @@
 """Runs from their directories, for whoever reads them."""
 
 import os
+import pathlib
 
-from nta_tf.trace.directory import DamagedRunError
+from nta_tf.trace.directory import CONFIG, DamagedRunError
 from nta_tf.trace.integrity import Damage
 from nta_tf.trace.run import Run
 
@@ -12,6 +13,13 @@ def as_run(run_or_directory: Run | str | os.PathLike[str]) -> Run:
     if isinstance(run_or_directory, Run):
         return run_or_directory
     return Run.open(run_or_directory)
+
+
+def found(directory: str | os.PathLike[str] | None) -> Run | None:
+    """The `Run` of a directory that has been started, or None."""
+    if directory is None or not pathlib.Path(directory, CONFIG).exists():
+        return None
+    return Run.open(directory)
 
 
 def verify(directory: str | os.PathLike[str]) -> list[Damage]:
