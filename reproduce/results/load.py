@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from reproduce import files, paths
 from reproduce.results.runs import (
@@ -190,14 +191,15 @@ def _read_table(run: pd.Series, path: Path, columns: list[str], stage: str) -> p
     if not path.is_file():
         raise ResultsError(f"{path} is missing. {_remedy(stage, run)}")
     try:
-        table = pd.read_csv(io.BytesIO(files.read_table(path)))
+        table = pd.read_csv(io.BytesIO(files.read_table(path)), dtype=dict.fromkeys(_TEXT, object))
         if table.empty:  # nothing was solved or measured
             return _empty([*IDENTITY, *columns])
         missing = [column for column in columns if column not in table]
         if missing:
             raise ValueError(f"no column {', '.join(missing)}")
-        numbers = [column for column in columns if column not in _TEXT]
-        table[numbers] = table[numbers].apply(pd.to_numeric)
+        for column in columns:
+            if column not in _TEXT and not is_numeric_dtype(table[column]):
+                table[column] = pd.to_numeric(table[column])
     except (
         OSError,
         ValueError,
@@ -205,8 +207,18 @@ def _read_table(run: pd.Series, path: Path, columns: list[str], stage: str) -> p
         KeyError,
     ) as error:  # pandas' parser errors are ValueErrors
         raise ResultsError(f"{path} is damaged ({error}). {_remedy(stage, run)}") from error
-    identity = pd.DataFrame({key: [run[key]] * len(table) for key in IDENTITY})
-    return pd.concat([identity, table[columns]], axis="columns")
+    return pd.concat([_identity(run, len(table)), table[columns]], axis="columns")
+
+
+def _identity(run: pd.Series, count: int) -> pd.DataFrame:
+    """The columns that say which run each row is of.
+
+    Strings stay Python's: of Arrow's, every choice of rows would copy the pieces of all runs.
+    """
+    kinds = {key: object if isinstance(run[key], str) else None for key in IDENTITY}
+    return pd.DataFrame(
+        {key: pd.Series([run[key]] * count, dtype=kind) for key, kind in kinds.items()}
+    )
 
 
 def _empty(columns: list[str]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ lies in its run directory.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from reproduce import quiet
@@ -53,7 +54,7 @@ def solve(
     return stage.solve_problem(directory, stage.Problem(*problem), checkpoints, domains)
 
 
-def explore(directory: str) -> list[str]:
+def explore(directory: str) -> list[Path]:
     """Measures the exploration of one run; see `stages.explore.explore`.
 
     Returns:
@@ -62,4 +63,4 @@ def explore(directory: str) -> list[str]:
     quiet.import_tensorflow()
     from reproduce.stages import explore as stage
 
-    return [str(path) for path in stage.explore(directory)]
+    return stage.explore(directory)

@@ -1,5 +1,6 @@
 """The convnet's stages: train, record, solve, figures, on real digits."""
 
+import dataclasses
 import json
 import shutil
 
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from nta_tf.trace import files
+from reproduce import tasks
 from reproduce.cli import main
 from reproduce.results.runs import find_runs
 
@@ -14,9 +16,18 @@ _RUN = "rmsprop_0.0005_seed0"
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def monkeypatch():
+    with pytest.MonkeyPatch.context() as patched:
+        yield patched
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, monkeypatch):
     """A short run on the shipped digits, trained, recorded and solved by the command line."""
     root = tmp_path_factory.mktemp("runs")
+    scales = tasks.TASKS["convnet"].scales
+    # Processors without bfloat16 are slow at it.
+    monkeypatch.setitem(scales, "quick", dataclasses.replace(scales["quick"], examples=256))
     arguments = "--task convnet --scale quick --epochs 3 --optimizers rmsprop --out"
     assert main(["train", *arguments.split(), str(root)]) == 0
     assert main(["record", str(root), "--layers", "conv2d_1", "conv2d_2"]) == 0

@@ -1,14 +1,21 @@
 """What a reader sees: one line a claim, a page without long cells, a screen of 80 by 24."""
 
 import pandas as pd
+import pytest
 
 from reproduce import claims, paths
 from reproduce.claims.registry import all_claims
 from reproduce.claims.verdicts import Verdict
 
 
-def test_the_committed_tables_are_those_of_the_committed_results(committed, tmp_path):
-    for path in claims.write(committed, paths.traces(), tmp_path):
+@pytest.fixture(scope="module")
+def written(committed, tmp_path_factory):
+    """What is written of the claims judged on the committed results."""
+    return claims.write(committed, paths.traces(), tmp_path_factory.mktemp("claims") / "out")
+
+
+def test_the_committed_tables_are_those_of_the_committed_results(written):
+    for path in written:
         assert path.read_bytes() == (paths.repository() / "figures" / path.name).read_bytes()
 
 
@@ -77,8 +84,7 @@ def test_the_overview_is_the_table_of_verdicts(committed):
     assert all(str(number) in text for number in shown["number"])
 
 
-def test_tables_are_written_as_csv_and_as_a_page(committed, tmp_path):
-    written = claims.write(committed, paths.traces(), tmp_path / "out")
+def test_tables_are_written_as_csv_and_as_a_page(committed, written):
     names = [path.name for path in written]
     assert names == ["claims.csv", "claims.md", "exploration.csv", "exploration.md", "readings.csv"]
     table = pd.read_csv(written[0])
