@@ -4,6 +4,7 @@
 # make docs        fills the tables of README.md and docs/ from the committed results
 # make site        the pages of docs/ with the API reference, in build/site
 # make test-all    also the slow tests;  make test-gpu    those that need a GPU
+# make test-wheel  the wheel in an empty environment and folder; PYTHON=python3.13 for another Python
 # make test-faults  kills, full disks, damage (python -m tests.faults), and fuzz in full: hours
 # make clean       removes caches and build products; leaves .venv and runs alone
 
@@ -15,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # A file stays in one process, since its tests share what they have trained.
 SIDE_BY_SIDE := --numprocesses $(JOBS) --dist loadfile
 
-.PHONY: check clean docs reproduce site test test-all test-faults test-gpu
+.PHONY: check clean docs reproduce site test test-all test-faults test-gpu test-wheel
 
 .venv/.stamp: setup.cfg setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
@@ -40,6 +41,17 @@ test-all: .venv/.stamp
 test-faults: .venv/.stamp
 	$(BIN)/python -m tests.faults --log build/faults.jsonl
 	NTA_TF_FUZZ=full $(PYTEST) -m "not gpu" tests/fuzz
+
+WHEEL := build/wheel
+INSTALLED := ../env/bin/nta-reproduce
+test-wheel:
+	rm -rf $(WHEEL) && mkdir -p $(WHEEL)/folder
+	$(PYTHON) -m venv $(WHEEL)/env
+	$(WHEEL)/env/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEEL) .
+	$(WHEEL)/env/bin/python -m pip install --quiet $(WHEEL)/*.whl
+	cd $(WHEEL)/folder && $(INSTALLED) train --epochs 3 --optimizers rmsprop sgd:0.1 --layers dense_3
+	cd $(WHEEL)/folder && $(INSTALLED) solve runs && $(INSTALLED) figures 4 --runs runs
+	cd $(WHEEL)/folder && $(INSTALLED) figures 6
 
 test-gpu: .venv/.stamp
 	$(PYTEST) -m gpu
