@@ -4,6 +4,7 @@ from pathlib import Path
 
 from reproduce import files
 from reproduce.pages import (  # noqa: F401 - importing registers their tables
+    against,
     autoencoder,
     blocks,
     bound,
