@@ -141,7 +141,7 @@ class Case:
 
     def _learns_nothing(self, optimizer: Optimizer) -> bool:
         if self.reading != NO_READING:
-            rows = optimizers.rows(self.regret, optimizer)
+            rows = self._of(optimizer)
             if len(rows) and is_dead(rows):
                 return True
         losses = optimizers.rows(self.losses, optimizer).sort_values("epoch").dropna(subset="loss")
@@ -174,8 +174,16 @@ class Case:
 
     def rows(self, optimizer: Method, scope: str | Sequence[str]) -> pd.DataFrame:
         """Regret of an optimizer in one scope, or in several, where it is finite."""
-        table = optimizers.rows(self.regret, optimizer) if optimizer else self.regret[:0]
-        return select.rows(table, self.reading, scope).dropna(subset=["regret"])
+        return select.rows(self._of(optimizer), self.reading, scope).dropna(subset=["regret"])
+
+    def _of(self, optimizer: Method) -> pd.DataFrame:
+        return self._regret_of.get(optimizer, self.regret[:0])
+
+    @cached_property
+    def _regret_of(self) -> dict[Method, pd.DataFrame]:
+        """The rows of regret of each optimizer, which many claims ask for."""
+        groups = self.regret.groupby(optimizers.COLUMNS, sort=False)
+        return {Optimizer(*key): rows for key, rows in groups}
 
     def window(self, optimizer: Method, scope: str | Sequence[str]) -> pd.DataFrame:
         """The same from the first epoch on from which growth was fitted."""

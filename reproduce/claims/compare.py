@@ -64,6 +64,7 @@ class _Cases:
         self.runs = runs
         self._tables: dict[tuple, Tables] = {}
         self._cases: dict[tuple, Case] = {}
+        self._readings: dict[tuple, list[Reading]] = {}
 
     def of(self, basis: Basis, activations: bool = False) -> Case:
         key = (basis.task, basis.experiment)
@@ -73,6 +74,12 @@ class _Cases:
 
     def at(self, case: Case, reading: Reading, scale: str) -> Case:
         return self._kept(case.basis, case.at(reading, scale))
+
+    def readings(self, case: Case, scale: str) -> list[Reading]:
+        key = (case.basis, scale)
+        if key not in self._readings:
+            self._readings[key] = case.readings(scale)
+        return self._readings[key]
 
     def _kept(self, basis: Basis, case: Case) -> Case:
         return self._cases.setdefault((basis, case.reading, case.scale, case.activations), case)
@@ -106,7 +113,7 @@ def _judged(claim: Claim, case: Case, cases: _Cases) -> Iterator[tuple[Case, Jud
         yield case, claim.judge(case)
         return
     for scale in claim.needs.scales:
-        readings = case.readings(scale)
+        readings = cases.readings(case, scale)
         if not readings:
             yield case.at(NO_READING, scale), _not_measured()
         for reading in readings:
