@@ -43,7 +43,7 @@ def test_the_same_losses_are_taken(name, loss):
     assert losses.name_of(loss) == name
 
 
-@pytest.mark.parametrize("loss", REFUSED, ids=str)
+@pytest.mark.parametrize("loss", REFUSED, ids=lambda loss: getattr(loss, "name", loss))
 def test_other_losses_are_refused(loss):
     with pytest.raises(ValueError, match="The loss must be one of .* Received: loss="):
         losses.name_of(loss)
