@@ -98,7 +98,8 @@ MUTATIONS = [
     *_planted(
         "nta_tf/exploration/measures.py",
         _EXPLORATION,
-        ("+ sums.sum()\n", "\n"),
+        ("+ sums.sum()\n", "\n",
+         "the constant vector gets a negative eigenvalue, which counts as the zero that it has"),
         ("distance[np.triu_indices_from(distance)]", "distance[np.triu_indices_from(distance, 1)]"),
         ("possible = (configurations.rounds - 1) * configurations.units",
          "possible = configurations.rounds * configurations.units"),
