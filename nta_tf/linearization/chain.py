@@ -169,9 +169,7 @@ def jacobian(evaluation: Evaluation, layer: int) -> tf.Tensor:
         return _diagonal(evaluation)
     widths = [kernel.shape[-1] for kernel in kernels]
     if _forward_cost(widths, layer) <= _reverse_cost(widths, layer):
-        columns = _columns(evaluation, layer, len(kernels) - 1)
-        rows = tf.matmul(kernels[-1][..., tf.newaxis, :, :], columns, transpose_a=True)
-        return _scale_rows(rows, slopes[-1])
+        return _forward(evaluation, layer)
     rows = tf.linalg.matrix_transpose(kernels[-1])[..., tf.newaxis, :, :]
     rows = _scale_columns(_scale_rows(rows, slopes[-1]), slopes[-2])
     for k in range(len(kernels) - 2, layer, -1):
@@ -193,8 +191,7 @@ def collapsed_jacobian(evaluation: Evaluation, layer: int) -> tf.Tensor:
     Returns:
         Tensor of shape (..., B, p_{L-1}, p_l).
     """
-    columns = _columns(evaluation, layer, len(evaluation.kernels) - 1)
-    return _with_batch(columns, evaluation)
+    return _with_batch(_columns(evaluation, layer), evaluation)
 
 
 def directional_derivative(
@@ -292,16 +289,45 @@ def _congruence(kernel, gram):
     return tf.reshape(full, tf.concat([leading, [batch, outer, outer]], 0))
 
 
-def _columns(evaluation, layer, top):
-    """Jacobian of x_top's unit inputs with respect to a_layer, built forward."""
+def _columns(evaluation, layer):
+    """Jacobian of x_{L-1} with respect to a_l, built forward."""
     kernels, slopes = evaluation.kernels, evaluation.slopes
     width = kernels[layer].shape[-1]
     identity = tf.eye(width, dtype=kernels[layer].dtype)
     columns = identity if slopes[layer] is None else tf.linalg.diag(slopes[layer])
-    for k in range(layer + 1, top):
+    for k in range(layer + 1, len(kernels) - 1):
         columns = tf.matmul(kernels[k][..., tf.newaxis, :, :], columns, transpose_a=True)
         columns = _scale_rows(columns, slopes[k])
     return columns
+
+
+def _forward(evaluation, layer):
+    """J_l built forward, as (..., p_k, B, p_l): one large product a layer for all examples.
+
+    A small product for each example takes twice as long, and so do products from the other side,
+    after which single numbers instead of runs of p_l must change places.
+    """
+    kernels, slopes = evaluation.kernels, evaluation.slopes
+    width = kernels[layer].shape[-1]
+    batch_shape = tf.shape(evaluation.outputs)[:-1]
+    slope = slopes[layer]
+    if slope is None:
+        slope = tf.ones_like(evaluation.preactivations[layer])
+    columns = tf.eye(width, dtype=slope.dtype)[:, tf.newaxis, :] * _beside(slope)
+    for kernel, slope in zip(kernels[layer + 1 :], slopes[layer + 1 :]):
+        shape = tf.concat([batch_shape[:-1], [kernel.shape[-1], batch_shape[-1], width]], 0)
+        flat = tf.concat([batch_shape[:-1], [kernel.shape[-2], batch_shape[-1] * width]], 0)
+        columns = tf.matmul(kernel, tf.reshape(columns, flat), transpose_a=True)
+        columns = tf.reshape(columns, shape)
+        if slope is not None:
+            columns *= _beside(slope)
+    rank = len(evaluation.outputs.shape) + 1
+    return tf.transpose(columns, [*range(rank - 3), rank - 2, rank - 3, rank - 1])
+
+
+def _beside(slope):
+    """Slopes (..., B, p_k) as (..., p_k, B, 1)."""
+    return tf.linalg.matrix_transpose(slope)[..., tf.newaxis]
 
 
 def _diagonal(evaluation):

@@ -54,12 +54,22 @@ class ChainEngine(Engine):
         return self._positions[id(self.weights[name].reached.layer)]
 
     def jacobian(self, evaluation: Evaluation, position: int) -> tf.Tensor:
-        """J_l of a layer, by a function that is compiled once a layer."""
+        """J_l of a layer, by a function that is compiled once a layer.
+
+        It takes the layers from l on only: TensorFlow looks at each argument of each call.
+        """
         if position not in self._compiled:
             self._compiled[position] = compiled(
-                lambda parts: jacobian(Evaluation(**parts), position), autograph=False
+                lambda parts: jacobian(Evaluation(layer_inputs=[], **parts), 0), autograph=False
             )
-        return self._compiled[position](vars(evaluation))
+        return self._compiled[position](
+            {
+                "preactivations": evaluation.preactivations[position:][:1],
+                "slopes": evaluation.slopes[position:],
+                "kernels": evaluation.kernels[position:],
+                "outputs": evaluation.outputs,
+            }
+        )
 
     def _evaluate_chain(self, inputs: list[tf.Tensor]) -> dict[str, Any]:
         # What comes before the first Dense layer may be anything without weights.
