@@ -100,15 +100,17 @@ def main():
     for position, time_ in enumerate(("processor seconds", "wall seconds")):
         position = 1 - position
         without = statistics.median(pair[position] for pair in found[_REFERENCE])
-        ratio = statistics.median(
+        ratios = [
             one[position] / other[position]
             for one, other in zip(found["with checksums"], found[_REFERENCE])
-        )
+        ]
+        ratio = statistics.median(ratios)
         table = [
             {"what": _REFERENCE, time_: without},
             {"what": "with checksums", time_: without * ratio},
         ]
         report.table(title, table, time_, _REFERENCE)
+        report.note(f"ratios of {time_} lie between {min(ratios):.3f} and {max(ratios):.3f}")
     report.note(
         f"{options.repeats} pairs, who comes first in turns; medians, of the ratio over pairs; "
         f"load of the machine at the end {os.getloadavg()[0]:.1f}"
