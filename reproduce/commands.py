@@ -74,16 +74,16 @@ def record(options: argparse.Namespace) -> None:
         asked = options.protocols, options.layers, options.data_dir
         for directory, _ in _each_run(options, jobs.record, directories, *asked):
             print(f"{directory}: recorded", flush=True)
-        directories = []
-    for directory in directories:
-        recording = prepare(directory, options.protocols, options.layers, options.data_dir)
-        for cost in recording.cost().itertuples():
-            print(
-                f"{directory.name}, record {cost.record}: {cost.rounds} rounds, "
-                f"{cost.bytes / 2**20:,.0f} MiB, about {cost.seconds:,.0f} s",
-                flush=True,
-            )
-        recording.record()
+    else:
+        for directory in directories:
+            recording = prepare(directory, options.protocols, options.layers, options.data_dir)
+            for cost in recording.cost().itertuples():
+                print(
+                    f"{directory.name}, record {cost.record}: {cost.rounds} rounds, "
+                    f"{cost.bytes / 2**20:,.0f} MiB, about {cost.seconds:,.0f} s",
+                    flush=True,
+                )
+            recording.record()
     _next(_tables_stage(options.protocols), options.runs)
 
 

@@ -143,7 +143,6 @@ def problems(
 
     Raises:
         ValueError: If the run has no such record or scope.
-        ResultsError: If the table of an earlier call is damaged.
     """
     solved = _solved_records(run, records)
     chosen = {record: scopes or _scopes(run, record, neurons) for record in solved}
@@ -151,7 +150,6 @@ def problems(
         for scope in of_record:
             layer = nta.scopes.parse(scope).layer
             nta.scopes.check_layer(record, layer, run.records[record].config["layers"])
-    _earlier(_table_of(run))
     return [
         Problem(record, scope, comparator)
         for record in solved
