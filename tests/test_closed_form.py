@@ -16,6 +16,8 @@ from nta_tf.solvers import (
     minimize,
     minimize_on_balls,
 )
+from nta_tf.solvers.local import Local
+from nta_tf.solvers.spectrum import Spectrum
 
 SHAPES = {
     "tall": (30, 6, 6),
@@ -123,7 +125,7 @@ def test_gap_bounds_the_distance_to_the_minimum(problem, rng):
 def test_gap_without_a_ball_is_exact_at_any_point(problem, rng):
     rows, right, _, quadratic = problem
     centre = np.zeros((1, rows.shape[1]))
-    spectrum = closed_form._Spectrum(quadratic, centre)
+    spectrum = Spectrum(Local(quadratic))
     expected = np.linalg.lstsq(rows, right, rcond=None)[0]
     minimum = np.sum((rows @ expected - right) ** 2)
     for _ in range(5):

@@ -103,5 +103,5 @@ def frank_wolfe_gap(gradient: np.ndarray, displacement: np.ndarray, radius: floa
     """
     if not math.isfinite(radius):
         raise ValueError(f"The radius must be finite. Received: radius={radius}")
-    slope, u = (np.reshape(part, (1, -1)) for part in (gradient, displacement))
-    return float(gap_on_balls(slope, u, tf.constant(radius, tf.float64))[0])
+    slope, u = (np.ravel(part).astype(np.float64) for part in (gradient, displacement))
+    return max(float(slope @ u + radius * np.linalg.norm(slope)), 0.0)

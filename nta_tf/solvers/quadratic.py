@@ -72,19 +72,20 @@ class Quadratic:
 
     def value(self, weights: np.ndarray) -> float:
         """F(V) at weights of the shape of `gradient`."""
-        slope = self.gradient * 2 + self._times(weights)
-        return float(self.constant + np.sum(weights * slope))
+        return self.value_and_slope(weights)[0]
 
     def slope(self, weights: np.ndarray) -> np.ndarray:
         """grad F(V) at weights of the shape of `gradient`."""
-        return 2 * (self.gradient + self._times(weights))
+        return self.value_and_slope(weights)[1]
 
-    def _times(self, weights):
-        return np.einsum(
-            "bij,bj->bi",
-            np.broadcast_to(self.hessian, (len(weights), *self.hessian.shape[1:])),
-            weights,
-        )
+    def value_and_slope(self, weights: np.ndarray) -> tuple[float, np.ndarray]:
+        """F(V) and grad F(V) at weights of the shape of `gradient`, by one product with H."""
+        if len(self.hessian) == 1:
+            product = weights @ self.hessian[0].T
+        else:
+            product = np.matmul(self.hessian, weights[..., np.newaxis])[..., 0]
+        value = self.constant + np.sum(weights * (self.gradient * 2 + product))
+        return float(value), 2 * (self.gradient + product)
 
 
 class Rounding:
