@@ -11,12 +11,15 @@ a CPU, and each problem is solved once.
 """
 
 import dataclasses
+import functools
 import math
 from typing import ClassVar
 
 import numpy as np
 
 from nta_tf.solvers import local as locality
+from nta_tf.solvers import inertia, near_null
+from nta_tf.solvers.krylov_space import KrylovSpace
 from nta_tf.solvers.local import Local
 from nta_tf.solvers.objective import frank_wolfe_gap
 from nta_tf.solvers.optimum import Optimum, Status
@@ -55,31 +58,80 @@ class ClosedForm(Solver[Quadratic]):
             nothing = Optimum(math.nan, problem.centre * math.nan, math.nan, Status.NON_FINITE)
             return [[nothing] for _ in searches]
         with locality.one_thread():
-            local = Local(problem)
-            spectrum = Spectrum(local)
-            return [[_minimize(local, spectrum, search)] for search in searches]
+            minima = _Minima(Local(problem), any(math.isinf(search.radius) for search in searches))
+            return [[minima.on_ball(search)] for search in searches]
 
 
-def _minimize(local, spectrum, search):
-    """The minimum on one ball, with all directions where those that count leave a large gap."""
-    optimum = _candidate(local, spectrum, search)
-    flat_slope_matters = optimum.status is Status.ILL_CONDITIONED and math.isfinite(search.radius)
-    if not flat_slope_matters:
-        return optimum
-    other = _candidate(local, spectrum.uncut(), search)
-    return min(optimum, dataclasses.replace(other, rank=optimum.rank), key=lambda of: of.gap)
+class _Minima:
+    """The minima of one quadratic, each by the least work that certifies it.
+
+    Args:
+        local: A `Local` quadratic.
+        is_free: Whether the minimum without a ball is asked for, too: what it takes serves the
+            others.
+    """
+
+    def __init__(self, local, is_free):
+        self._local, self._is_free = local, is_free
+        self._space = KrylovSpace(local)
+
+    def on_ball(self, search):
+        """The `Optimum` over one ball, which may be infinite."""
+        optimum = self._without_spectrum(search)
+        if optimum is not None and optimum.status.solved:
+            return optimum
+        optimum = _candidate(self._local, self._spectrum, search)
+        if optimum.status is not Status.ILL_CONDITIONED or math.isinf(search.radius):
+            return optimum
+        # With all directions, where those that count leave a large gap.
+        other = _candidate(self._local, self._spectrum.uncut(), search)
+        return min(optimum, dataclasses.replace(other, rank=optimum.rank), key=lambda of: of.gap)
+
+    def _without_spectrum(self, search):
+        """The optimum where that takes less than a spectrum, or None."""
+        if not self._local.is_large or search.radius == 0:
+            return None
+        if self._is_free and self._near_null is None:
+            return None  # the spectrum is needed anyway
+        if self._is_free and np.linalg.norm(self._free_step) <= search.radius:
+            return _certified(self._local, self._near_null, self._free_step, False, search)
+        step = self._space.step_to_boundary(search.radius)
+        curvature = self._near_null if self._is_free else self._counted
+        if step is None or curvature is None:
+            return None
+        return _certified(self._local, curvature, step, True, search)
+
+    @functools.cached_property
+    def _near_null(self):
+        return near_null.find(self._local, self._space.largest())
+
+    @functools.cached_property
+    def _free_step(self):
+        return self._near_null.free_step()
+
+    @functools.cached_property
+    def _counted(self):
+        return inertia.count(self._local, self._space.largest())
+
+    @functools.cached_property
+    def _spectrum(self):
+        return Spectrum(self._local)
 
 
 def _candidate(local, spectrum, search):
-    step, on_ball = spectrum.step(search.radius)
+    return _certified(local, spectrum, *spectrum.step(search.radius), search)
+
+
+def _certified(local, curvature, step, on_ball, search):
+    """The optimum at a step from the centre, with the evidence of a `Spectrum` or its like."""
     weights = local.weights(step)
-    value, gap = _value_and_gap(local, spectrum, weights, search.radius)
-    status = Status.OPTIMAL if local.is_all(spectrum.rank) else Status.RANK_DEFICIENT
+    value, gap = _value_and_gap(local, curvature, weights, search.radius)
+    status = Status.OPTIMAL if local.is_all(curvature.rank) else Status.RANK_DEFICIENT
     if on_ball:
         status = Status.ON_BALL
     if not gap <= max(search.tolerance * abs(value), _NEGLIGIBLE * abs(local.start)):
         status = Status.ILL_CONDITIONED
-    return Optimum(value, weights, gap, status, rank=spectrum.rank)
+    return Optimum(value, weights, gap, status, rank=curvature.rank)
 
 
 def _value_and_gap(local, spectrum, weights, radius):
@@ -95,13 +147,15 @@ def _value_and_gap(local, spectrum, weights, radius):
     rounding = Rounding(quadratic, spectrum.largest, distance)
     # How far directions without curvature are followed.
     reach = radius if math.isfinite(radius) else 2 * distance or local.natural_length
-    gap = _gap_without_ball(spectrum, local.parts(slope), reach, rounding)
+    gap = math.inf
+    if distance <= radius * (1 - 1e-9):
+        gap = _gap_without_ball(spectrum, local.parts(slope), reach, rounding)
     if math.isfinite(radius):
         on_ball = max(frank_wolfe_gap(slope, displacement, radius), 0.0)
         # What the slope's rounding, and an H that is not quite convex, add on the way.
         way = radius + distance
         on_ball += way * (rounding.of_slope + way * rounding.of_curvature)
-        gap = on_ball if distance > radius * (1 - 1e-9) else min(gap, on_ball)
+        gap = min(gap, on_ball)
     return value, float(gap + rounding.of_value)
 
 

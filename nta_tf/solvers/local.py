@@ -9,6 +9,9 @@ from threadpoolctl import ThreadpoolController
 
 from nta_tf.solvers.quadratic import Quadratic
 
+# Smaller matrices, and many of them, have their spectrum as fast as anything else.
+_LARGE = 300
+
 
 class Local:
     """F(C + u) = start + 2 <slope, u> + <u, H u>.
@@ -39,6 +42,11 @@ class Local:
     def is_one_matrix(self) -> bool:
         """Whether there is one H, for however many blocks of weights."""
         return len(self.hessian) == 1
+
+    @property
+    def is_large(self) -> bool:
+        """Whether factors of H take much less time than its spectrum."""
+        return self.is_one_matrix and self.hessian.shape[-1] >= _LARGE
 
     def is_all(self, rank: int) -> bool:
         """Whether so many curved directions are all that there are."""
