@@ -17,9 +17,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from nta_tf.solvers import local as locality
 from nta_tf.solvers import inertia, near_null
-from nta_tf.solvers.krylov_space import KrylovSpace
+from nta_tf.solvers import local as locality
+from nta_tf.solvers.krylov_space import KrylovSpace, largest_curvature
 from nta_tf.solvers.local import Local
 from nta_tf.solvers.objective import frank_wolfe_gap
 from nta_tf.solvers.optimum import Optimum, Status
@@ -73,7 +73,7 @@ class _Minima:
 
     def __init__(self, local, is_free):
         self._local, self._is_free = local, is_free
-        self._space = KrylovSpace(local)
+        self._space = KrylovSpace(local)  # one for all balls
 
     def on_ball(self, search):
         """The `Optimum` over one ball, which may be infinite."""
@@ -102,8 +102,12 @@ class _Minima:
         return _certified(self._local, curvature, step, True, search)
 
     @functools.cached_property
+    def _largest(self):
+        return largest_curvature(self._local)
+
+    @functools.cached_property
     def _near_null(self):
-        return near_null.find(self._local, self._space.largest())
+        return near_null.find(self._local, self._largest)
 
     @functools.cached_property
     def _free_step(self):
@@ -111,7 +115,7 @@ class _Minima:
 
     @functools.cached_property
     def _counted(self):
-        return inertia.count(self._local, self._space.largest())
+        return inertia.count(self._local, self._largest)
 
     @functools.cached_property
     def _spectrum(self):
@@ -134,7 +138,7 @@ def _certified(local, curvature, step, on_ball, search):
     return Optimum(value, weights, gap, status, rank=curvature.rank)
 
 
-def _value_and_gap(local, spectrum, weights, radius):
+def _value_and_gap(local, curvature, weights, radius):
     """F(V), and a bound on F(V) - min F over the ball, with what float64 may do to it.
 
     Inside a ball both bounds hold: the Frank-Wolfe gap, and that of a quadratic.
@@ -144,12 +148,12 @@ def _value_and_gap(local, spectrum, weights, radius):
     quadratic = local.quadratic
     displacement, (value, slope) = weights - quadratic.centre, quadratic.value_and_slope(weights)
     distance = float(np.linalg.norm(displacement))
-    rounding = Rounding(quadratic, spectrum.largest, distance)
+    rounding = Rounding(quadratic, curvature.largest, distance)
     # How far directions without curvature are followed.
     reach = radius if math.isfinite(radius) else 2 * distance or local.natural_length
     gap = math.inf
     if distance <= radius * (1 - 1e-9):
-        gap = _gap_without_ball(spectrum, local.parts(slope), reach, rounding)
+        gap = _gap_without_ball(curvature, local.parts(slope), reach, rounding)
     if math.isfinite(radius):
         on_ball = max(frank_wolfe_gap(slope, displacement, radius), 0.0)
         # What the slope's rounding, and an H that is not quite convex, add on the way.
@@ -159,7 +163,7 @@ def _value_and_gap(local, spectrum, weights, radius):
     return value, float(gap + rounding.of_value)
 
 
-def _gap_without_ball(spectrum, slope, reach, rounding=None):
+def _gap_without_ball(curvature, slope, reach, rounding=None):
     """Bound on F(V) - min F for a quadratic, from the slope at V of the weights that H knows.
 
     Directions that count as flat are followed for `reach` at the slope they have at the
@@ -169,6 +173,6 @@ def _gap_without_ball(spectrum, slope, reach, rounding=None):
     """
     of_slope = rounding.of_slope if rounding else 0.0
     flat = max(
-        (2 * spectrum.slope_without_curvature + of_slope) * reach, spectrum.gain_without_curvature
+        (2 * curvature.slope_without_curvature + of_slope) * reach, curvature.gain_without_curvature
     )
-    return float(spectrum.steepness(slope, rounding) ** 2 + flat)
+    return float(curvature.steepness(slope, reach, rounding) ** 2 + flat)

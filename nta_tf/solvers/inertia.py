@@ -25,7 +25,7 @@ def count(local: Local, largest: float) -> Count | None:
     """Counts curvatures above the cut.
 
     Args:
-        local: A `Local` quadratic with one H.
+        local: A `Local` quadratic of one block.
         largest: Its largest curvature.
 
     Returns:
@@ -33,7 +33,7 @@ def count(local: Local, largest: float) -> Count | None:
         larger then, is known from its spectrum only.
     """
     cut = local.cut(largest)
-    hessian, blocks = local.hessian[0], len(local.slope)
+    hessian = local.hessian[0]
     _, failed = lapack.dpotrf(shifted(hessian, cut / 2), lower=1, clean=0, overwrite_a=1)
     if failed:
         return None
@@ -42,4 +42,4 @@ def count(local: Local, largest: float) -> Count | None:
     single = pivots > 0
     # A pivot of two rows has one curvature of each sign.
     curved = np.count_nonzero(np.diagonal(factor)[single] > 0) + np.count_nonzero(~single) // 2
-    return Count(largest, blocks * int(curved))
+    return Count(largest, int(curved))

@@ -12,7 +12,7 @@ from scipy.linalg import eigh_tridiagonal
 from nta_tf.solvers.local import Local
 from nta_tf.solvers.spectrum import boundary_damping, damped
 
-_STEPS, _EVERY = 200, 5
+_STEPS, _EVERY = 120, 20
 # The gap that is aimed at, of F at the centre: certificates have the rounding of F anyway.
 _GAP = 1e-14
 # A curvature's own error is the square of this.
@@ -21,34 +21,51 @@ _TOP = 1e-7
 _CLEAR = 1e3
 
 
-class KrylovSpace:
-    """The space of slope, H slope, H^2 slope, ..., in a basis that makes H tridiagonal.
+def largest_curvature(local: Local) -> float:
+    """The largest curvature of H, to the square root of float64's precision or better.
 
     Args:
         local: A `Local` quadratic.
+
+    Returns:
+        The largest eigenvalue of H.
+    """
+    # The slope at the centre may not know of it; a random direction does.
+    start = np.random.default_rng(0).normal(size=(1, local.slope.shape[1]))
+    return KrylovSpace(local, start).largest()
+
+
+class KrylovSpace:
+    """The space of start, H start, H^2 start, ..., in a basis that makes H tridiagonal.
+
+    Args:
+        local: A `Local` quadratic.
+        start: (blocks, n). Defaults to half of the slope at the centre.
     """
 
-    def __init__(self, local: Local) -> None:
-        self._local, self._shape = local, local.slope.shape
-        self._length = float(np.linalg.norm(local.slope))
-        self._basis = np.zeros((0, local.slope.size))
+    def __init__(self, local: Local, start: np.ndarray | None = None) -> None:
+        start = local.slope if start is None else start
+        self._local, self._shape = local, start.shape
+        self._length = float(np.linalg.norm(start))
+        self._basis = np.zeros((0, start.size))
         self._diagonal: list[float] = []
         self._beside: list[float] = []
-        self._next = local.slope.ravel() / (self._length or 1.0)
+        self._next = start.ravel() / (self._length or 1.0)
         self._ended = self._length == 0
 
     def largest(self) -> float:
-        """The largest curvature of H that the slope at the centre knows of."""
+        """The largest curvature that it holds, once it is known to rounding."""
         while True:
-            self._extend(_EVERY)
+            self._extend(_EVERY // 2)
             values, vectors = self._ritz()
             if not len(values):
                 return 0.0
-            if self._beside[-1] * abs(vectors[-1, -1]) <= _TOP * values[-1] or self._is_full:
+            error = self._beside[-1] * abs(vectors[-1, -1])
+            if error <= _TOP * values[-1] or self._is_full:
                 return max(float(values[-1]), 0.0)
 
     def step_to_boundary(self, radius: float) -> np.ndarray | None:
-        """The u that minimises F over a ball whose boundary it lies on.
+        """The u that minimises F over a ball whose boundary it lies on; of a start at the slope.
 
         Args:
             radius: Of the ball, positive and finite.
@@ -63,18 +80,24 @@ class KrylovSpace:
             if not len(values):
                 return None
             values, slope = np.maximum(values, 1e-300), self._length * vectors[0]
+            gap = math.inf
             if np.linalg.norm(slope / values) > radius:
                 damping = boundary_damping(values, slope, radius)
                 step = vectors @ damped(values, slope, damping)
-                left = self._beside[-1] * abs(step[-1])
-                # The gap of a step whose length is right, as slope and step are nearly parallel.
-                if left**2 / damping <= _GAP * abs(self._local.start) or self._ended:
-                    if damping < _CLEAR * self._local.cut(self._local.most_curvature):
-                        return None
-                    u = (step * (radius / np.linalg.norm(step))) @ self._basis
-                    return u.reshape(self._shape)
-            if self._is_full:
+                # That of a step whose length is right: slope and step are nearly parallel.
+                gap = (self._beside[-1] * step[-1]) ** 2 / damping / (abs(self._local.start) or 1)
+            if gap <= _GAP or (self._ended and math.isfinite(gap)):
+                if damping < _CLEAR * self._local.cut(self._local.most_curvature):
+                    return None
+                u = (step * (radius / np.linalg.norm(step))) @ self._basis
+                return u.reshape(self._shape)
+            if self._is_full or self._is_slow(gap):
                 return None
+
+    def _is_slow(self, gap):
+        """Whether the steps left will not do, at the pace so far."""
+        done = len(self._diagonal)
+        return done >= 2 * _EVERY and gap > _GAP ** (done / _STEPS)
 
     @property
     def _is_full(self):

@@ -9,8 +9,8 @@ from threadpoolctl import ThreadpoolController
 
 from nta_tf.solvers.quadratic import Quadratic
 
-# Smaller matrices, and many of them, have their spectrum as fast as anything else.
-_LARGE = 300
+# Smaller matrices have their spectrum as fast as anything else.
+_LARGE = 500
 
 
 class Local:
@@ -39,14 +39,9 @@ class Local:
         self.dead_slope = float(np.linalg.norm(np.delete(slope, self._alive, axis=1))) / 2
 
     @property
-    def is_one_matrix(self) -> bool:
-        """Whether there is one H, for however many blocks of weights."""
-        return len(self.hessian) == 1
-
-    @property
     def is_large(self) -> bool:
-        """Whether factors of H take much less time than its spectrum."""
-        return self.is_one_matrix and self.hessian.shape[-1] >= _LARGE
+        """Whether it is one block for which factors of H take much less time than its spectrum."""
+        return self.slope.shape[0] == 1 and self.slope.shape[1] >= _LARGE
 
     def is_all(self, rank: int) -> bool:
         """Whether so many curved directions are all that there are."""
@@ -56,7 +51,7 @@ class Local:
         """H u of u (blocks, n)."""
         if len(u) == 1:  # reads half of H, and waits for nothing else
             return blas.dsymv(1.0, self.hessian[0].T, u[0])[np.newaxis]
-        if self.is_one_matrix:
+        if len(self.hessian) == 1:
             return u @ self.hessian[0]
         return np.matmul(self.hessian, u[..., np.newaxis])[..., 0]
 

@@ -39,14 +39,14 @@ class NearNull:
         off = local.hessian[0] @ self._vectors - self._vectors * values[flat]
         self._residual = float(np.linalg.norm(off))
         curved = values[~flat]
-        self._least = max(cut, float(curved.min(initial=cut)))
-        self.rank = len(local.slope) * (len(factor) - self._vectors.shape[1])
+        self._least = max(cut, 0.9 * float(curved.min()))  # it is known to a tenth at least
+        self.rank = len(factor) - self._vectors.shape[1]
         flat_slope = float(np.linalg.norm(local.slope @ self._vectors))
         self.slope_without_curvature = math.hypot(flat_slope, local.dead_slope)
         self.gain_without_curvature = self.slope_without_curvature**2 / cut
 
     def free_step(self) -> np.ndarray:
-        """The u nearest to the centre that minimises F, (blocks, n)."""
+        """The u nearest to the centre that minimises F, (1, n)."""
         step, residual = np.zeros_like(self._local.slope), self._curved(self._local.slope)
         length = np.linalg.norm(residual)
         for _ in range(_ITERATIONS):
@@ -58,10 +58,13 @@ class NearNull:
                 break
         return step
 
-    def steepness(self, slope: np.ndarray, rounding: Rounding) -> float:
+    def steepness(self, slope: np.ndarray, reach: float, rounding: Rounding) -> float:
         """Square root of a bound on what F can fall along curved directions, as of `Spectrum`."""
         least = max(self._least - rounding.of_curvature, self._least / 2)
         steep = float(np.linalg.norm(self._curved(slope)))
+        # What curved directions gain on the way along the others, from which they are not quite
+        # separate.
+        steep += 2 * self._residual * reach
         return (steep + rounding.of_slope) / (2 * math.sqrt(least))
 
     def _curved(self, u):
@@ -75,7 +78,7 @@ def find(local: Local, largest: float) -> NearNull | None:
     """Factors H, and finds the directions in which it is not curved.
 
     Args:
-        local: A `Local` quadratic with one H.
+        local: A `Local` quadratic of one block.
         largest: Its largest curvature.
 
     Returns:
@@ -83,8 +86,12 @@ def find(local: Local, largest: float) -> NearNull | None:
         semi-definite up to rounding.
     """
     cut = local.cut(largest)
+    if not cut > 0:
+        return None
     shift = _SHIFT * cut
-    factor, failed = lapack.dpotrf(shifted(local.hessian[0], shift), lower=1, clean=0, overwrite_a=1)
+    factor, failed = lapack.dpotrf(
+        shifted(local.hessian[0], shift), lower=1, clean=0, overwrite_a=1
+    )
     if failed:
         return None
     found = _below(factor, shift, cut, _ROUNDING * largest)
@@ -101,14 +108,14 @@ def shifted(hessian: np.ndarray, shift: float) -> np.ndarray:
 
 
 def solve(factor: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """(H + shift)^-1 u of u (blocks, n)."""
+    """(H + shift)^-1 u of rows u."""
     return lapack.dpotrs(factor, u.T, lower=1)[0].T
 
 
 def _below(factor, shift, cut, rounding):
     """An orthonormal basis, by rows, that holds all directions with curvature up to the cut."""
     size = len(factor)
-    most, rng = int(size * _MOST), np.random.default_rng(0)
+    most, rng = min(size, max(_FIRST, int(size * _MOST))), np.random.default_rng(0)
     small_pivots = np.count_nonzero(np.diagonal(factor) ** 2 - shift < _MARGIN * cut)
     if small_pivots > most:
         return None

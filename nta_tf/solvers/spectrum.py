@@ -83,10 +83,18 @@ class Spectrum:
             step = step_to_boundary(self.values, self.slope, radius)
         return self._basis.vectors(step), outside
 
-    def steepness(self, slope: np.ndarray, rounding: Rounding | None = None) -> float:
-        """Square root of what F can fall along curved directions from a slope, (blocks, n).
+    def steepness(self, slope: np.ndarray, reach: float, rounding: Rounding | None = None) -> float:
+        """Square root of what F can fall along curved directions.
 
         That is sum_i slope_i^2 / 4 curvature_i, exactly.
+
+        Args:
+            slope: grad F, (blocks, n).
+            reach: How far the other directions are followed.
+            rounding: Of the quadratic, or None for none.
+
+        Returns:
+            The root.
         """
         curved = self.values > 0
         if not curved.any():

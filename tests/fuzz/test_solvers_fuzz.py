@@ -5,13 +5,14 @@ Loss, gap and membership in the ball are computed again in NumPy and float64.
 
 import dataclasses
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
-from nta_tf.solvers import Quadratic, Status, minimize
+from nta_tf.solvers import Quadratic, Status, local, minimize, minimize_on_balls
 from tests import taylor_problems
 from tests.fuzz.profiles import cases
 
@@ -124,9 +125,13 @@ def test_other_losses(loss, solver, seed, size, kind, radius, log_scale):
     radius=st.sampled_from(RADII),
     log_scale=st.sampled_from([-20, -3, 0, 3, 20]),
     log_spread=st.sampled_from([0, 3, 7, 10]),
+    smallest=st.sampled_from([1, 500]),
+    other=st.sampled_from([[], [math.inf]]),
 )
-def test_quadratics(seed, size, rows, rank, blocks, radius, log_scale, log_spread):
-    """Against F = ||A v - b||^2 itself, of which H is a rounded product."""
+def test_quadratics(seed, size, rows, rank, blocks, radius, log_scale, log_spread, smallest, other):
+    """Against F = ||A v - b||^2 itself, of which H is a rounded product, with and without a
+    spectrum.
+    """
     rng = np.random.default_rng(seed)
     spread = np.logspace(0, -log_spread, size)
     matrix = (rng.normal(size=(rows, rank)) @ rng.normal(size=(rank, size))) * spread
@@ -135,7 +140,8 @@ def test_quadratics(seed, size, rows, rank, blocks, radius, log_scale, log_sprea
     quadratic = Quadratic(
         (matrix.T @ matrix)[None], -right @ matrix, float(np.sum(right**2)), centre=centre
     )
-    optimum = minimize(quadratic, radius, tolerance=TOLERANCE)
+    with mock.patch.object(local, "_LARGE", smallest):
+        optimum = minimize_on_balls(quadratic, [radius, *other], tolerance=TOLERANCE)[0]
 
     def value(weights):
         return np.sum((weights @ matrix.T - right) ** 2)

@@ -21,6 +21,7 @@ evaluation (float32 is fast, float64 is slow and exact); sums are always float64
 from __future__ import annotations
 
 import abc
+import functools
 from typing import Any
 
 import numpy as np
@@ -137,11 +138,11 @@ class BatchMean(Form):
 
     def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
         """The P x P hessian in the kernel's order, or a neuron's p_{l-1} square of it."""
-        full = hessian[_pair_index(self.width * self.units)]
-        if neuron is None:
-            return full
-        own = self._weights_of(neuron)
-        return full[np.ix_(own, own)]
+        index = _pair_index(self.width * self.units)
+        if neuron is not None:
+            own = self._weights_of(neuron)
+            index = index[np.ix_(own, own)]
+        return hessian[index]
 
     def _weights_of(self, neuron):
         """Where a neuron's weights stand in the kernel's order."""
@@ -285,7 +286,7 @@ class OutputLayer(Form):
 
     def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
         """Blocks (1 or p_L, p_{L-1}, p_{L-1}), or the block of one output."""
-        blocks = hessian[:, _pair_index(self.width)]
+        blocks = np.take(hessian, _pair_index(self.width), axis=1)
         return blocks if neuron is None else blocks[neuron % self.blocks]
 
 
@@ -302,11 +303,13 @@ def _pairs(size):
     return size * (size + 1) // 2
 
 
+@functools.lru_cache(maxsize=4)  # every checkpoint of a layer needs the same one or two
 def _pair_index(size):
     """Symmetric (size, size) table of where the pair (j, k) stands in the packed sum."""
     rows, columns = np.triu_indices(size)
     index = np.empty((size, size), np.int64)
     index[rows, columns] = index[columns, rows] = np.arange(len(rows))
+    index.flags.writeable = False
     return index
 
 

@@ -27,7 +27,7 @@ class NormalEquationReader(TaylorReader):
 
     def cumulative_losses(self, epochs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """The loss incurred up to the end of each of the epochs, twice: all examples count."""
-        incurred = [float(self.record.read("incurred", int(epoch))) for epoch in self.epochs]
+        incurred = self.record.read("incurred")[self.epochs]
         losses = np.cumsum(incurred)[np.searchsorted(self.epochs, epochs)]
         return losses, losses
 
@@ -66,6 +66,7 @@ class QuadraticProblem(RecordedProblem):
         self._layer, self._neuron = layer, neuron
         self._form = forms.make(self._record.config["forms"][layer])
         self._shape = reader.kernel_shape(layer)
+        self._small: dict[str, np.ndarray] = {}
         self._precision = PRECISION[self._record.config["dtype"]]
         trajectory = self._trajectory()
         self.centre = trajectory.mean(axis=0)
@@ -76,9 +77,8 @@ class QuadraticProblem(RecordedProblem):
         self, epochs: Sequence[int], radii: Sequence[float], solver: Any, tolerance: float
     ) -> Iterator[list[Optimum]]:
         """Yields, for each epoch, the optimum in closed form on each ball."""
-        for epoch, quadratic in self.prefixes(max(epochs, default=-1)):
-            if epoch in epochs:
-                yield minimize_on_balls(quadratic, radii)
+        for quadratic in self.prefixes(epochs):
+            yield minimize_on_balls(quadratic, radii)
 
     def separate_optima(
         self,
@@ -99,23 +99,34 @@ class QuadraticProblem(RecordedProblem):
         for epoch in epochs:
             yield [minimize_on_balls(self.quadratic(epoch), radii)]
 
-    def prefixes(self, last: int) -> Iterator[tuple[int, Quadratic]]:
-        """Yields each epoch up to the last, and the `Quadratic` of all rounds up to its end."""
-        total: Quadratic | None = None
-        for epoch in self.epochs[self.epochs <= last].tolist():
-            increment = self.quadratic(epoch)
-            total = increment if total is None else total + increment
-            yield epoch, total
+    def prefixes(self, epochs: Sequence[int]) -> Iterator[Quadratic]:
+        """Yields, for each of the epochs, the `Quadratic` of all rounds up to its end."""
+        total: list[np.ndarray] = []
+        for epoch in self.epochs[self.epochs <= max(epochs, default=-1)].tolist():
+            sums = self._sums(epoch)
+            total = [np.add(part, new, out=part) for part, new in zip(total, sums)] or sums
+            if epoch in epochs:
+                yield self._quadratic(*total)
 
     def quadratic(self, epoch: int) -> Quadratic:
         """The sum of the Taylor losses of the epoch's rounds."""
+        return self._quadratic(*self._sums(epoch))
+
+    def _sums(self, epoch):
+        """Sums over the epoch's rounds as they are kept: of H, the gradient and the constant."""
         kept = {array: self._read(array, epoch) for array in self._form.kept_of_hessian}
-        hessian = self._form.hessian(**kept, neuron=self._neuron)
+        hessian = kept["hessian"]
+        if self._form.by_round:
+            hessian = self._form.hessian(**kept, neuron=self._neuron)
         by = "" if self._neuron is None else "neuron_"
-        gradient = self._read(f"{by}gradient", epoch)
-        constant = self._read(f"{by}constant", epoch)
+        gradient, constant = self._all(f"{by}gradient")[epoch], self._all(f"{by}constant")[epoch]
         if self._neuron is not None:
             gradient, constant = gradient[[self._neuron]], constant[self._neuron]
+        return [hessian, gradient.copy(), np.array(constant)]
+
+    def _quadratic(self, hessian, gradient, constant):
+        if not self._form.by_round:
+            hessian = self._form.hessian(hessian, neuron=self._neuron)
         return Quadratic(
             hessian if hessian.ndim == 3 else hessian[None],
             self._blocks(gradient.T),
@@ -146,6 +157,12 @@ class QuadraticProblem(RecordedProblem):
         if self._neuron is not None or self._form.decoupled:
             return kernel.T
         return kernel.reshape(1, -1)
+
+    def _all(self, array):
+        """A small array of all epochs, read once."""
+        if array not in self._small:
+            self._small[array] = self._read(array)
+        return self._small[array]
 
     def _read(self, array, epoch=None):
         return self._record.read(f"{self._layer}/{array}", epoch)
