@@ -17,7 +17,13 @@ from reproduce.stages import processes
 # TensorFlow keeps something of every graph for as long as a process lives.
 _JOBS_A_PROCESS = 10
 # What a process may use is said before it starts: thread pools are made once.
-_THREADS = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_THREADS = (
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
 # A job that fails on a cluster may have met another that was given up too early.
 _RETRIES = 2
 
