@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
@@ -169,7 +169,9 @@ def jacobian(evaluation: Evaluation, layer: int) -> tf.Tensor:
         return _diagonal(evaluation)
     widths = [kernel.shape[-1] for kernel in kernels]
     if _forward_cost(widths, layer) <= _reverse_cost(widths, layer):
-        return _forward(evaluation, layer)
+        columns = forward_columns(evaluation, layer, len(kernels) - 1)
+        rank = len(columns.shape)
+        return tf.transpose(columns, [*range(rank - 3), rank - 2, rank - 3, rank - 1])
     rows = tf.linalg.matrix_transpose(kernels[-1])[..., tf.newaxis, :, :]
     rows = _scale_columns(_scale_rows(rows, slopes[-1]), slopes[-2])
     for k in range(len(kernels) - 2, layer, -1):
@@ -178,20 +180,35 @@ def jacobian(evaluation: Evaluation, layer: int) -> tf.Tensor:
     return _with_batch(rows, evaluation)
 
 
-def collapsed_jacobian(evaluation: Evaluation, layer: int) -> tf.Tensor:
-    """Jacobian of the last hidden layer x_{L-1} with respect to a_l.
+def forward_columns(evaluation: Evaluation, layer: int, upper: int) -> tf.Tensor:
+    """Jacobian of x_k with respect to a_l, built forward: one large product a layer.
 
-    With a linear output, J_l^L = W_L^T times this matrix, so the p_L output components
-    (784 for the autoencoder) collapse to the width of the last hidden layer (50).
+    A small product for each example takes twice as long, and so do products from the other side,
+    after which single numbers instead of runs of p_l must change places.
 
     Args:
         evaluation: An `Evaluation`.
-        layer: Index of the layer, below L - 1.
+        layer: Index of layer l.
+        upper: Index of layer k, which is not below it.
 
     Returns:
-        Tensor of shape (..., B, p_{L-1}, p_l).
+        Tensor of shape (..., p_k, B, p_l).
     """
-    return _with_batch(_columns(evaluation, layer), evaluation)
+    kernels, slopes = evaluation.kernels, evaluation.slopes
+    width = kernels[layer].shape[-1]
+    batch_shape = tf.shape(evaluation.outputs)[:-1]
+    slope = slopes[layer]
+    if slope is None:
+        slope = tf.ones_like(evaluation.preactivations[layer])
+    columns = tf.eye(width, dtype=slope.dtype)[:, tf.newaxis, :] * _beside(slope)
+    for kernel, slope in zip(kernels[layer + 1 : upper + 1], slopes[layer + 1 : upper + 1]):
+        shape = tf.concat([batch_shape[:-1], [kernel.shape[-1], batch_shape[-1], width]], 0)
+        flat = tf.concat([batch_shape[:-1], [kernel.shape[-2], batch_shape[-1] * width]], 0)
+        columns = tf.matmul(kernel, tf.reshape(columns, flat), transpose_a=True)
+        columns = tf.reshape(columns, shape)
+        if slope is not None:
+            columns *= _beside(slope)
+    return columns
 
 
 def directional_derivative(
@@ -216,113 +233,6 @@ def directional_derivative(
         if change is not None and evaluation.slopes[k] is not None:
             change *= evaluation.slopes[k]
     return tf.zeros_like(evaluation.outputs) if change is None else change
-
-
-def backpropagate(evaluation: Evaluation, errors: tf.Tensor) -> list[tf.Tensor]:
-    """J_l^T r for every layer: plain backpropagation of one vector an example.
-
-    Args:
-        evaluation: An `Evaluation`.
-        errors: r, (..., B, p_L).
-
-    Returns:
-        A list with a tensor of shape (..., B, p_l) for each layer.
-    """
-    backpropagated = []
-    for k in reversed(range(len(evaluation.kernels))):
-        if evaluation.slopes[k] is not None:
-            errors = errors * evaluation.slopes[k]
-        backpropagated.append(errors)
-        errors = tf.matmul(errors, evaluation.kernels[k], transpose_b=True)
-    return backpropagated[::-1]
-
-
-def gram_matrices(evaluation: Evaluation, lowest: int = 0) -> list[tf.Tensor | None]:
-    """S_l = J_l^T J_l of every hidden layer from one backward sweep.
-
-    S_l = D_l W_{l+1} S_{l+1} W_{l+1}^T D_l, starting from the identity at the outputs;
-    the first step collapses the p_L outputs to the width of the last hidden layer. The
-    output layer's own S_L is the diagonal of squared slopes and is left out.
-
-    Args:
-        evaluation: An `Evaluation`.
-        lowest: Index of the lowest layer that is wanted.
-
-    Returns:
-        A list of length L - 1; entry l is a tensor (..., B, p_l, p_l), or None below
-        `lowest`.
-    """
-    kernels, slopes = evaluation.kernels, evaluation.slopes
-    grams: list[Any] = [None] * (len(kernels) - 1)
-    for k in range(len(kernels) - 2, lowest - 1, -1):
-        kernel = kernels[k + 1]
-        if k == len(kernels) - 2:
-            gram = _output_gram(kernel, slopes[-1])
-        else:
-            gram = _congruence(kernel, gram)
-        slope = slopes[k]
-        if slope is not None:
-            gram *= slope[..., :, tf.newaxis] * slope[..., tf.newaxis, :]
-        grams[k] = gram = _with_batch(gram, evaluation)
-    return grams
-
-
-def _output_gram(kernel, slope):
-    """W_L D_L^2 W_L^T of shape (..., B or 1, p_{L-1}, p_{L-1})."""
-    if slope is None:
-        return tf.matmul(kernel, kernel, transpose_b=True)[..., tf.newaxis, :, :]
-    scaled = kernel[..., tf.newaxis, :, :] * slope[..., tf.newaxis, :]
-    return tf.matmul(scaled, scaled, transpose_b=True)
-
-
-def _congruence(kernel, gram):
-    """W S W^T for every example, as two products with all examples side by side."""
-    inner, outer = kernel.shape[-1], kernel.shape[-2]
-    leading = tf.shape(gram)[:-3]
-    batch = tf.shape(gram)[-3]
-    flat = tf.reshape(gram, tf.concat([leading, [batch * inner, inner]], 0))
-    half = tf.matmul(flat, kernel, transpose_b=True)
-    half = tf.reshape(half, tf.concat([leading, [batch, inner, outer]], 0))
-    half = tf.linalg.matrix_transpose(half)
-    flat = tf.reshape(half, tf.concat([leading, [batch * outer, inner]], 0))
-    full = tf.matmul(flat, kernel, transpose_b=True)
-    return tf.reshape(full, tf.concat([leading, [batch, outer, outer]], 0))
-
-
-def _columns(evaluation, layer):
-    """Jacobian of x_{L-1} with respect to a_l, built forward."""
-    kernels, slopes = evaluation.kernels, evaluation.slopes
-    width = kernels[layer].shape[-1]
-    identity = tf.eye(width, dtype=kernels[layer].dtype)
-    columns = identity if slopes[layer] is None else tf.linalg.diag(slopes[layer])
-    for k in range(layer + 1, len(kernels) - 1):
-        columns = tf.matmul(kernels[k][..., tf.newaxis, :, :], columns, transpose_a=True)
-        columns = _scale_rows(columns, slopes[k])
-    return columns
-
-
-def _forward(evaluation, layer):
-    """J_l built forward, as (..., p_k, B, p_l): one large product a layer for all examples.
-
-    A small product for each example takes twice as long, and so do products from the other side,
-    after which single numbers instead of runs of p_l must change places.
-    """
-    kernels, slopes = evaluation.kernels, evaluation.slopes
-    width = kernels[layer].shape[-1]
-    batch_shape = tf.shape(evaluation.outputs)[:-1]
-    slope = slopes[layer]
-    if slope is None:
-        slope = tf.ones_like(evaluation.preactivations[layer])
-    columns = tf.eye(width, dtype=slope.dtype)[:, tf.newaxis, :] * _beside(slope)
-    for kernel, slope in zip(kernels[layer + 1 :], slopes[layer + 1 :]):
-        shape = tf.concat([batch_shape[:-1], [kernel.shape[-1], batch_shape[-1], width]], 0)
-        flat = tf.concat([batch_shape[:-1], [kernel.shape[-2], batch_shape[-1] * width]], 0)
-        columns = tf.matmul(kernel, tf.reshape(columns, flat), transpose_a=True)
-        columns = tf.reshape(columns, shape)
-        if slope is not None:
-            columns *= _beside(slope)
-    rank = len(evaluation.outputs.shape) + 1
-    return tf.transpose(columns, [*range(rank - 3), rank - 2, rank - 3, rank - 1])
 
 
 def _beside(slope):

@@ -21,13 +21,13 @@ evaluation (float32 is fast, float64 is slow and exact); sums are always float64
 from __future__ import annotations
 
 import abc
-import functools
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from nta_tf.recorders.base import ArraySpecification
+from nta_tf.recorders.normal_equations import packing
 from nta_tf.recorders.normal_equations.linearized_chain import LinearizedChain
 
 
@@ -88,18 +88,19 @@ class PerExample(Form):
     name = "per_example"
 
     def arrays(self) -> dict[str, ArraySpecification]:
-        shape = (_pairs(self.width), _pairs(self.units))
+        shape = (packing.count(self.width), packing.count(self.units))
         return {"hessian": ArraySpecification(shape, "float64"), **super().arrays()}
 
     def accumulate(self, linear: LinearizedChain) -> dict[str, tf.Tensor]:
         x, gram = linear.x(self.layer), linear.gram(self.layer)
         moved, back = linear.moved(self.layer), linear.backpropagated(self.layer)
         scale = 1 / (x.shape[-2] * self.outputs)
-        own = tf.linalg.diag_part(gram)
-        through = tf.linalg.matvec(gram, moved)
+        own = tf.transpose(tf.gather(gram, np.diag(packing.index(self.units))))
+        own = tf.reshape(own, tf.shape(moved))
+        through = linear.through(self.layer)
         squares = linear.squared_errors()
         flat_x = _flat(x)
-        hessian = tf.matmul(_pair_products(flat_x), _upper(gram), transpose_b=True)
+        hessian = tf.matmul(packing.pair_products(x), gram, transpose_b=True)
         return self._sums(
             hessian * scale,
             tf.matmul(_flat(back - through), flat_x, transpose_a=True) * scale,
@@ -110,10 +111,10 @@ class PerExample(Form):
 
     def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
         """The P x P hessian in the kernel's order, or a neuron's p_{l-1} square of it."""
-        inputs = _pair_index(self.width)
+        inputs = packing.index(self.width)
         if neuron is not None:
-            return hessian[inputs, _pair_index(self.units)[neuron, neuron]]
-        units = _pair_index(self.units)
+            return hessian[inputs, packing.index(self.units)[neuron, neuron]]
+        units = packing.index(self.units)
         full = hessian[inputs[:, None, :, None], units[None, :, None, :]]
         size = self.width * self.units
         return full.reshape(size, size)
@@ -125,7 +126,7 @@ class BatchMean(Form):
     name = "batch_mean"
 
     def arrays(self) -> dict[str, ArraySpecification]:
-        shape = (_pairs(self.width * self.units),)
+        shape = (packing.count(self.width * self.units),)
         return {"hessian": ArraySpecification(shape, "float64"), **super().arrays()}
 
     def accumulate(self, linear: LinearizedChain) -> dict[str, tf.Tensor]:
@@ -133,12 +134,11 @@ class BatchMean(Form):
         size = self.width * self.units
         weighted = tf.reshape(tf.matmul(weight, factors), (-1, size))
         full = tf.matmul(tf.reshape(factors, (-1, size)), weighted, transpose_a=True)
-        upper = tf.gather(tf.reshape(full, (-1,)), _upper_flat(size))
-        return self._sums(upper, *rest)
+        return self._sums(packing.upper(full), *rest)
 
     def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
         """The P x P hessian in the kernel's order, or a neuron's p_{l-1} square of it."""
-        index = _pair_index(self.width * self.units)
+        index = packing.index(self.width * self.units)
         if neuron is not None:
             own = self._weights_of(neuron)
             index = index[np.ix_(own, own)]
@@ -157,7 +157,7 @@ class BatchMean(Form):
         x = linear.x(self.layer)
         rows, weight, pull = linear.collapsed(self.layer)
         examples = x.shape[-2]
-        factors = tf.einsum("rbha,rbj->rhja", rows, x) / examples
+        factors = tf.einsum("rhba,rbj->rhja", rows, x) / examples
         kernel = linear.kernel(self.layer)
         offset = tf.einsum("rhja,rja->rh", factors, kernel)
         neuron_offset = tf.einsum("rhja,rja->rha", factors, kernel)
@@ -236,28 +236,45 @@ class OutputLayer(Form):
         return {**super().config(), "linear": self.linear}
 
     def arrays(self) -> dict[str, ArraySpecification]:
-        shape = (self.blocks, _pairs(self.width))
+        shape = (self.blocks, packing.count(self.width))
         return {"hessian": ArraySpecification(shape, "float64"), **super().arrays()}
 
     def accumulate(self, linear: LinearizedChain) -> dict[str, tf.Tensor]:
         x, slopes = linear.x(self.layer), linear.output_slopes()
         if self.mean:
             return self._accumulate_mean(linear, x, slopes)
+        if self.linear:
+            return self._accumulate_linear(linear, x)
         moved, errors = linear.moved(self.layer), linear.errors()
         scale = 1 / (x.shape[-2] * self.outputs)
         pulled = slopes * (errors - slopes * moved)
         squares = linear.squared_errors()
         change = slopes * moved * (2 * errors - slopes * moved)
-        pairs_of_x = _pair_products(_flat(x))
-        if self.blocks == 1:
-            hessian = tf.reduce_sum(pairs_of_x, axis=1)[tf.newaxis]
-        else:
-            hessian = tf.matmul(_flat(slopes**2), pairs_of_x, transpose_a=True, transpose_b=True)
+        pairs_of_x = packing.pair_products(x)
+        hessian = tf.matmul(_flat(slopes**2), pairs_of_x, transpose_a=True, transpose_b=True)
         gradient = tf.matmul(_flat(pulled), _flat(x), transpose_a=True) * scale
         return self._sums(
             hessian * scale,
             gradient,
             _total(squares - tf.reduce_sum(change, axis=-1)) * scale,
+            gradient,  # outputs do not see each other's kernels
+            _neuron_total(squares, change) * scale,
+        )
+
+    def _accumulate_linear(self, linear, x):
+        """All from x x^T and x (f - y)^T of each round, which are smaller than its examples."""
+        scale = 1 / (x.shape[-2] * self.outputs)
+        kernel = linear.kernel(self.layer)
+        gram = tf.matmul(x, x, transpose_a=True)
+        pulled = tf.matmul(x, linear.errors(), transpose_a=True)
+        slope = pulled - tf.matmul(gram, kernel)
+        change = tf.reduce_sum(kernel * (pulled + slope), axis=1)
+        gradient = tf.transpose(tf.reduce_sum(slope, axis=0)) * scale
+        squares = linear.squared_errors()
+        return self._sums(
+            packing.upper(tf.reduce_sum(gram, axis=0, keepdims=True)) * scale,
+            gradient,
+            (_total(squares) - _total(change)) * scale,
             gradient,  # outputs do not see each other's kernels
             _neuron_total(squares, change) * scale,
         )
@@ -273,8 +290,8 @@ class OutputLayer(Form):
         slope = mean_errors - offset
         change = offset * (mean_errors + slope) / self.outputs
         losses = linear.losses()
-        upper = np.triu_indices(self.width)
-        products = tf.gather(rows, upper[0], axis=2) * tf.gather(rows, upper[1], axis=2)
+        first, second = np.triu_indices(self.width)
+        products = tf.gather(rows, first, axis=2) * tf.gather(rows, second, axis=2)
         gradient = tf.einsum("rkj,rk->kj", _spread(rows, self.units), slope)
         return self._sums(
             tf.reduce_sum(products, axis=0) / self.outputs,
@@ -286,7 +303,7 @@ class OutputLayer(Form):
 
     def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
         """Blocks (1 or p_L, p_{L-1}, p_{L-1}), or the block of one output."""
-        blocks = np.take(hessian, _pair_index(self.width), axis=1)
+        blocks = np.take(hessian, packing.index(self.width), axis=1)
         return blocks if neuron is None else blocks[neuron % self.blocks]
 
 
@@ -299,42 +316,9 @@ def make(config: dict[str, Any]) -> Form:
     return FORMS[arguments.pop("name")](**arguments)
 
 
-def _pairs(size):
-    return size * (size + 1) // 2
-
-
-@functools.lru_cache(maxsize=4)  # every checkpoint of a layer needs the same one or two
-def _pair_index(size):
-    """Symmetric (size, size) table of where the pair (j, k) stands in the packed sum."""
-    rows, columns = np.triu_indices(size)
-    index = np.empty((size, size), np.int64)
-    index[rows, columns] = index[columns, rows] = np.arange(len(rows))
-    index.flags.writeable = False
-    return index
-
-
-def _upper_flat(size):
-    rows, columns = np.triu_indices(size)
-    return rows * size + columns
-
-
 def _flat(rows):
     """(R, B, width) as (R B, width): all examples of all rounds side by side."""
     return tf.reshape(rows, (-1, rows.shape[-1]))
-
-
-def _pair_products(rows):
-    """x_j x_k for j <= k: (E, width) to (pairs, E), by copies of contiguous rows."""
-    columns = tf.transpose(rows)
-    first, second = np.triu_indices(rows.shape[-1])
-    return tf.gather(columns, first) * tf.gather(columns, second)
-
-
-def _upper(gram):
-    """Upper triangles of (R, B, p, p) symmetric matrices, as (pairs, R B)."""
-    size = gram.shape[-1]
-    columns = tf.transpose(tf.reshape(gram, (-1, size * size)))
-    return tf.gather(columns, _upper_flat(size))
 
 
 def _spread(rows, units):

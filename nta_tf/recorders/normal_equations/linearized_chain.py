@@ -6,13 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from nta_tf.linearization.chain import (
-    Evaluation,
-    backpropagate,
-    collapsed_jacobian,
-    gram_matrices,
-    jacobian,
-)
+from nta_tf.linearization.chain import Evaluation, forward_columns
+from nta_tf.recorders.normal_equations import packing, sweeps
 
 
 class LinearizedChain:
@@ -40,7 +35,8 @@ class LinearizedChain:
         self._bias = bias
         self._lowest = lowest
         self._grams = None
-        self._back = backpropagate(evaluation, self._errors)
+        self._squares = tf.reduce_sum(tf.square(self._errors), axis=-1)
+        self._back = sweeps.backpropagate(evaluation, self._errors)
 
     def x(self, layer: int) -> tf.Tensor:
         """x_{l-1}, (R, B, p_{l-1}), with a constant 1 behind it if the bias is a weight."""
@@ -59,10 +55,22 @@ class LinearizedChain:
         return tf.matmul(self.x(layer), self.kernel(layer))
 
     def gram(self, layer: int) -> tf.Tensor:
-        """S_l = J_l^T J_l, (R, B, p_l, p_l)."""
+        """Upper triangles of S_l = J_l^T J_l, (p_l (p_l + 1) / 2, R B)."""
         if self._grams is None:
-            self._grams = gram_matrices(self._evaluation, self._lowest)
-        return self._grams[layer]
+            self._grams = sweeps.gram_matrices(self._evaluation, self._lowest)
+        if self._grams[layer] is not None:
+            return packing.upper_of_examples(self._grams[layer])
+        slopes = self._evaluation.slopes[layer]
+        slopes = tf.ones_like(self._back[layer]) if slopes is None else slopes
+        shared = packing.upper(sweeps.top_gram(self._evaluation))  # (R, pairs)
+        pairs = tf.reshape(
+            packing.pair_products(slopes), (shared.shape[1], *tf.unstack(tf.shape(slopes)[:2]))
+        )
+        return tf.reshape(pairs * tf.transpose(shared)[..., tf.newaxis], (shared.shape[1], -1))
+
+    def through(self, layer: int) -> tf.Tensor:
+        """S_l W_l^T x_{l-1}, (R, B, p_l)."""
+        return sweeps.times_gram(self._evaluation, layer, self.moved(layer))
 
     def backpropagated(self, layer: int) -> tf.Tensor:
         """J_l^T (f - y), (R, B, p_l)."""
@@ -74,11 +82,11 @@ class LinearizedChain:
 
     def squared_errors(self) -> tf.Tensor:
         """||f - y||^2, (R, B)."""
-        return tf.reduce_sum(tf.square(self._errors), axis=-1)
+        return self._squares
 
     def losses(self) -> tf.Tensor:
         """The loss of each round, (R,)."""
-        return tf.reduce_mean(tf.square(self._errors), axis=(1, 2))
+        return tf.reduce_mean(self._squares, axis=1) / self._errors.shape[-1]
 
     def output_slopes(self) -> tf.Tensor:
         """s_L'(a_L), (R, B, p_L)."""
@@ -86,19 +94,26 @@ class LinearizedChain:
         return tf.ones_like(self._errors) if slopes is None else slopes
 
     def collapsed(self, layer: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """J_l = A U_l: U_l (R, B, r, p_l), A^T A / p_L and A^T mean(f - y) / p_L."""
+        """J_l = A U_l: U_l (R, r, B, p_l), A^T A / p_L and A^T mean(f - y) / p_L.
+
+        With a linear output A = W_L^T, so that the p_L outputs (784 for the autoencoder) collapse
+        to the width of the last hidden layer (50); otherwise A is the identity.
+        """
         outputs = self._errors.shape[-1]
         mean_errors = tf.reduce_mean(self._errors, axis=1)
-        if self._evaluation.slopes[-1] is None:
+        linear = self._evaluation.slopes[-1] is None
+        top = len(self._evaluation.kernels) - (2 if linear else 1)
+        rows = forward_columns(self._evaluation, layer, top)
+        if linear:
             last = self._evaluation.kernels[-1]
             return (
-                collapsed_jacobian(self._evaluation, layer),
+                rows,
                 tf.matmul(last, last, transpose_b=True) / outputs,
                 tf.linalg.matvec(last, mean_errors) / outputs,
             )
         identity = tf.eye(outputs, dtype=mean_errors.dtype) / outputs
         return (
-            jacobian(self._evaluation, layer),
+            rows,
             tf.broadcast_to(identity, tf.stack([tf.shape(mean_errors)[0], outputs, outputs])),
             mean_errors / outputs,
         )
