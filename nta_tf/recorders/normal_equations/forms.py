@@ -95,19 +95,30 @@ class PerExample(Form):
         x, gram = linear.x(self.layer), linear.gram(self.layer)
         moved, back = linear.moved(self.layer), linear.backpropagated(self.layer)
         scale = 1 / (x.shape[-2] * self.outputs)
-        own = tf.transpose(tf.gather(gram, np.diag(packing.index(self.units))))
+        own = tf.transpose(packing.diagonal(gram, tf.shape(moved)[-1]))
         own = tf.reshape(own, tf.shape(moved))
         through = linear.through(self.layer)
         squares = linear.squared_errors()
         flat_x = _flat(x)
-        hessian = tf.matmul(packing.pair_products(x), gram, transpose_b=True)
+        hessian = tf.matmul(packing.pair_products(x), gram, transpose_b=True) * scale
+        gradient = tf.matmul(_flat(back - through), flat_x, transpose_a=True) * scale
+        neuron = tf.matmul(_flat(back - own * moved), flat_x, transpose_a=True) * scale
+        changes = _column_totals(moved * (2 * back - own * moved))
+        units, inputs = linear.units(self.layer), linear.inputs(self.layer)
+        pairs = packing.places(units, self.units), packing.places(inputs, self.width)
+        hessian = packing.spread(hessian, pairs[0], packing.count(self.units), axis=1)
         return self._sums(
-            hessian * scale,
-            tf.matmul(_flat(back - through), flat_x, transpose_a=True) * scale,
+            packing.spread(hessian, pairs[1], packing.count(self.width), axis=0),
+            self._by_neuron(gradient, units, inputs),
             _total(squares - _dot(moved, 2 * back - through)) * scale,
-            tf.matmul(_flat(back - own * moved), flat_x, transpose_a=True) * scale,
-            _neuron_total(squares, moved * (2 * back - own * moved)) * scale,
+            self._by_neuron(neuron, units, inputs),
+            (_total(squares) - packing.spread(changes, units, self.units, axis=0)) * scale,
         )
+
+    def _by_neuron(self, rows, units, inputs):
+        """A matrix of some units by some inputs, among all of the layer."""
+        rows = packing.spread(rows, inputs, self.width, axis=1)
+        return packing.spread(rows, units, self.units, axis=0)
 
     def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
         """The P x P hessian in the kernel's order, or a neuron's p_{l-1} square of it."""
@@ -171,7 +182,7 @@ class BatchMean(Form):
             tf.einsum("rhja,rh->aj", factors, slope),
             _total(losses - _dot(offset, pull + slope)),
             tf.einsum("rhja,rha->aj", factors, neuron_slope),
-            _neuron_total(losses, neuron_change),
+            _total(losses) - _column_totals(neuron_change),
         )
         flat = tf.reshape(factors, (-1, tf.shape(factors)[1], self.width * self.units))
         return flat, weight, rest
@@ -248,17 +259,12 @@ class OutputLayer(Form):
         moved, errors = linear.moved(self.layer), linear.errors()
         scale = 1 / (x.shape[-2] * self.outputs)
         pulled = slopes * (errors - slopes * moved)
-        squares = linear.squared_errors()
         change = slopes * moved * (2 * errors - slopes * moved)
         pairs_of_x = packing.pair_products(x)
         hessian = tf.matmul(_flat(slopes**2), pairs_of_x, transpose_a=True, transpose_b=True)
-        gradient = tf.matmul(_flat(pulled), _flat(x), transpose_a=True) * scale
-        return self._sums(
-            hessian * scale,
-            gradient,
-            _total(squares - tf.reduce_sum(change, axis=-1)) * scale,
-            gradient,  # outputs do not see each other's kernels
-            _neuron_total(squares, change) * scale,
+        gradient = tf.matmul(_flat(pulled), _flat(x), transpose_a=True)
+        return self._sums_of_outputs(
+            linear, hessian * scale, gradient * scale, _column_totals(change) * scale
         )
 
     def _accumulate_linear(self, linear, x):
@@ -269,14 +275,24 @@ class OutputLayer(Form):
         pulled = tf.matmul(x, linear.errors(), transpose_a=True)
         slope = pulled - tf.matmul(gram, kernel)
         change = tf.reduce_sum(kernel * (pulled + slope), axis=1)
-        gradient = tf.transpose(tf.reduce_sum(slope, axis=0)) * scale
-        squares = linear.squared_errors()
+        hessian = packing.upper(tf.reduce_sum(gram, axis=0, keepdims=True))
+        gradient = tf.transpose(tf.reduce_sum(slope, axis=0))
+        return self._sums_of_outputs(
+            linear, hessian * scale, gradient * scale, _column_totals(change) * scale
+        )
+
+    def _sums_of_outputs(self, linear, hessian, gradient, changes):
+        inputs = linear.inputs(self.layer)
+        pairs = packing.places(inputs, self.width)
+        hessian = packing.spread(hessian, pairs, packing.count(self.width), axis=1)
+        gradient = packing.spread(gradient, inputs, self.width, axis=1)
+        squares = _total(linear.squared_errors()) / (linear.x(self.layer).shape[-2] * self.outputs)
         return self._sums(
-            packing.upper(tf.reduce_sum(gram, axis=0, keepdims=True)) * scale,
+            hessian,
             gradient,
-            (_total(squares) - _total(change)) * scale,
+            squares - tf.reduce_sum(changes),
             gradient,  # outputs do not see each other's kernels
-            _neuron_total(squares, change) * scale,
+            squares - changes,
         )
 
     def _accumulate_mean(self, linear, x, slopes):
@@ -298,7 +314,7 @@ class OutputLayer(Form):
             gradient / self.outputs,
             _total(losses - tf.reduce_sum(change, axis=-1)),
             gradient / self.outputs,
-            _neuron_total(losses, change),
+            _total(losses) - _column_totals(change),
         )
 
     def hessian(self, hessian: np.ndarray, neuron: int | None = None) -> np.ndarray:
@@ -318,7 +334,7 @@ def make(config: dict[str, Any]) -> Form:
 
 def _flat(rows):
     """(R, B, width) as (R B, width): all examples of all rounds side by side."""
-    return tf.reshape(rows, (-1, rows.shape[-1]))
+    return tf.reshape(rows, (-1, tf.shape(rows)[-1]))
 
 
 def _spread(rows, units):
@@ -333,8 +349,6 @@ def _total(values):
     return tf.reduce_sum(tf.cast(values, tf.float64))
 
 
-def _neuron_total(values, changes):
-    """Sum over rounds and examples of values - changes, for every neuron."""
-    units = changes.shape[-1]
-    changes = tf.reshape(tf.cast(changes, tf.float64), (-1, units))
-    return _total(values) - tf.reduce_sum(changes, axis=0)
+def _column_totals(values):
+    """Sums over rounds and examples, for every neuron."""
+    return tf.reduce_sum(tf.cast(_flat(values), tf.float64), axis=0)

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import tensorflow as tf
 
-from nta_tf.linearization.chain import Evaluation, forward_columns
+from nta_tf.linearization.chain import forward_columns
 from nta_tf.recorders.normal_equations import packing, sweeps
+from nta_tf.recorders.normal_equations.live import LivePart
 
 
 class LinearizedChain:
     """A chain linearized on a block of R rounds: what normal equations are made of, each once.
 
     Args:
-        evaluation: `Evaluation` of the chain on (R, B) examples.
+        part: The chain on (R, B) examples, or what of it is alive.
         targets: (R, B, p_L).
         bias: Whether each layer's bias is a weight (of a constant input 1).
-        biases: b_l of each layer, (R, p_l).
         lowest: Index of the lowest layer that is recorded.
     """
 
     def __init__(
         self,
-        evaluation: Evaluation,
+        part: LivePart,
         targets: tf.Tensor,
-        biases: Sequence[tf.Tensor | None],
         bias: bool,
         lowest: int,
     ) -> None:
-        self._evaluation = evaluation
+        self._part = part
+        self._evaluation = evaluation = part.evaluation
         self._errors = evaluation.outputs - targets
-        self._biases = biases
         self._bias = bias
         self._lowest = lowest
         self._grams = None
@@ -43,12 +40,23 @@ class LinearizedChain:
         x = self._evaluation.layer_inputs[layer]
         return tf.concat([x, tf.ones_like(x[..., :1])], -1) if self._bias else x
 
+    def inputs(self, layer: int) -> tf.Tensor:
+        """Where the units of `x` stand among all of x_{l-1}."""
+        inputs = self._part.inputs[layer]
+        if not self._bias:
+            return inputs
+        return tf.concat([inputs, [self._part.widths[layer]]], 0)
+
+    def units(self, layer: int) -> tf.Tensor:
+        """Where the units of the layer stand among all that it has."""
+        return self._part.units[layer]
+
     def kernel(self, layer: int) -> tf.Tensor:
         """W_l, (R, p_{l-1}, p_l), with the bias as last row if it is a weight."""
         kernel = self._evaluation.kernels[layer]
         if not self._bias:
             return kernel
-        return tf.concat([kernel, self._biases[layer][:, tf.newaxis]], 1)
+        return tf.concat([kernel, self._part.biases[layer][:, tf.newaxis]], 1)
 
     def moved(self, layer: int) -> tf.Tensor:
         """W_l^T x_{l-1}: what the weights of the scope add to the preactivation."""
@@ -60,13 +68,11 @@ class LinearizedChain:
             self._grams = sweeps.gram_matrices(self._evaluation, self._lowest)
         if self._grams[layer] is not None:
             return packing.upper_of_examples(self._grams[layer])
-        slopes = self._evaluation.slopes[layer]
-        slopes = tf.ones_like(self._back[layer]) if slopes is None else slopes
-        shared = packing.upper(sweeps.top_gram(self._evaluation))  # (R, pairs)
-        pairs = tf.reshape(
-            packing.pair_products(slopes), (shared.shape[1], *tf.unstack(tf.shape(slopes)[:2]))
-        )
-        return tf.reshape(pairs * tf.transpose(shared)[..., tf.newaxis], (shared.shape[1], -1))
+        slopes = sweeps.top_slopes(self._evaluation)
+        shared = tf.transpose(packing.upper(sweeps.top_gram(self._evaluation)))  # (pairs, R)
+        pairs = packing.pair_products(slopes)
+        by_round = tf.reshape(pairs, (*tf.unstack(tf.shape(shared)), tf.shape(slopes)[1]))
+        return tf.reshape(by_round * shared[..., tf.newaxis], tf.shape(pairs))
 
     def through(self, layer: int) -> tf.Tensor:
         """S_l W_l^T x_{l-1}, (R, B, p_l)."""

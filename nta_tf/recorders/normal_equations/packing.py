@@ -25,26 +25,53 @@ def index(size: int) -> np.ndarray:
 
 def upper(matrices: tf.Tensor) -> tf.Tensor:
     """Upper triangles of symmetric matrices (..., size, size), as (..., pairs)."""
-    size = matrices.shape[-1]
+    size = tf.shape(matrices)[-1]
     flat = tf.reshape(matrices, tf.concat([tf.shape(matrices)[:-2], [size * size]], 0))
-    return tf.gather(flat, _flat_positions(size), axis=-1)
+    first, second = _pairs(size)
+    return tf.gather(flat, first * size + second, axis=-1)
 
 
 def upper_of_examples(matrices: tf.Tensor) -> tf.Tensor:
     """Upper triangles of symmetric matrices (R, size, B, size), as (pairs, R B)."""
-    size = matrices.shape[-1]
-    rows = tf.reshape(tf.transpose(matrices, (1, 3, 0, 2)), (size * size, -1))
-    return tf.gather(rows, _flat_positions(size))
+    size, examples = tf.shape(matrices)[1], tf.shape(matrices)[0] * tf.shape(matrices)[2]
+    rows = tf.reshape(tf.transpose(matrices, (1, 3, 0, 2)), (size * size, examples))
+    first, second = _pairs(size)
+    return tf.gather(rows, first * size + second)
+
+
+def diagonal(packed: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    """The diagonals (size, E) of matrices whose upper triangles are (pairs, E)."""
+    rows = tf.range(size)
+    return tf.gather(packed, rows * size - rows * (rows - 1) // 2)
 
 
 def pair_products(vectors: tf.Tensor) -> tf.Tensor:
-    """x_j x_k of vectors (..., size), as (pairs, examples), by copies of contiguous rows."""
-    size = vectors.shape[-1]
-    columns = tf.transpose(tf.reshape(vectors, (-1, size)))
-    first, second = np.triu_indices(size)
+    """x_j x_k of vectors (R, B, size), as (pairs, R B), by copies of contiguous rows."""
+    rounds, examples, size = tf.unstack(tf.shape(vectors))
+    columns = tf.transpose(tf.reshape(vectors, (rounds * examples, size)))
+    first, second = _pairs(size)
     return tf.gather(columns, first) * tf.gather(columns, second)
 
 
-def _flat_positions(size):
-    rows, columns = np.triu_indices(size)
-    return rows * size + columns
+def places(units: tf.Tensor, size: int) -> tf.Tensor:
+    """Where the pairs of some of `size` units stand among the pairs of all."""
+    first, second = _pairs(tf.size(units))
+    pairs = tf.stack([tf.gather(units, first), tf.gather(units, second)], axis=1)
+    return tf.gather_nd(tf.constant(index(size), tf.int32), pairs)
+
+
+def spread(values: tf.Tensor, places: tf.Tensor, size: int, axis: int) -> tf.Tensor:
+    """Values put at their places along an axis of that size, with zeros in between."""
+    number = tf.size(places)
+    found = tf.tensor_scatter_nd_update(
+        tf.fill([size], number), places[:, tf.newaxis], tf.range(number)
+    )
+    paddings = [[0, int(other == axis)] for other in range(values.shape.rank)]
+    return tf.gather(tf.pad(values, paddings), found, axis=axis)
+
+
+def _pairs(size):
+    """j and k of all pairs of a number of units that is known only as it runs."""
+    units = tf.range(size)
+    pairs = tf.cast(tf.where(units[:, tf.newaxis] <= units), tf.int32)
+    return pairs[:, 0], pairs[:, 1]

@@ -21,6 +21,7 @@ from nta_tf.recorders.base import (
 )
 from nta_tf.recorders.normal_equations import forms
 from nta_tf.recorders.normal_equations.linearized_chain import LinearizedChain
+from nta_tf.recorders.normal_equations.live import live_part, whole
 from nta_tf.recorders.taylor_reader import KIND
 from nta_tf.schedules import Schedule
 from nta_tf.variables import recorded_dtype, recorded_variables
@@ -72,8 +73,6 @@ class NormalEquationRecorder(ScheduledRecorder):
         }
         self._forms = {layer: self._make_form(layer) for layer in self.layers}
         self._accumulate = compiled(self._add, reduce_retracing=True, autograph=False)
-        # XLA is faster but compiles every shape anew: it takes the full blocks.
-        self._accumulate_full = compiled(self._add, jit_compile=True, autograph=False)
         return self._specifications()
 
     def rounds_at_once(self) -> int:
@@ -102,9 +101,7 @@ class NormalEquationRecorder(ScheduledRecorder):
 
     def record(self, rounds: Rounds) -> None:
         weights = {layer.name: self._weights_of(layer, rounds) for layer in self._chain.layers}
-        full = len(rounds.steps) == self.rounds_at_once()
-        accumulate = self._accumulate_full if full else self._accumulate
-        self._sums, rows = accumulate(self._sums, weights, rounds.inputs, rounds.targets)
+        self._sums, rows = self._accumulate(self._sums, weights, rounds.inputs, rounds.targets)
         for name, row in rows.items():
             self._lists[name].append(row)
         if self._first is None:
@@ -164,7 +161,8 @@ class NormalEquationRecorder(ScheduledRecorder):
         ]
         evaluation = self._chain.evaluate(tf.cast(inputs, self.dtype), kernels, biases)
         lowest = min(self._chain.names.index(layer) for layer in self.layers)
-        return LinearizedChain(evaluation, tf.cast(targets, self.dtype), biases, self.bias, lowest)
+        part = (whole if self.reduction == "batch_mean" else live_part)(evaluation, biases)
+        return LinearizedChain(part, tf.cast(targets, self.dtype), self.bias, lowest)
 
     def _weights_of(self, layer, rounds: Rounds):
         """Kernel and bias (or None) of the layer on each round, (R, ...)."""

@@ -55,7 +55,7 @@ def gram_matrices(evaluation: Evaluation, lowest: int = 0) -> list[tf.Tensor | N
             scaled = kernels[-1][:, tf.newaxis] * slopes[-1][:, :, tf.newaxis]
             gram = tf.einsum("rbjk,rbik->rjbi", scaled, scaled)
         elif k == top - 1 and slopes[-1] is None:
-            gram = _first_congruence(kernels[k + 1], slopes[k + 1], top_gram(evaluation))
+            gram = _first_congruence(kernels[top], top_slopes(evaluation), top_gram(evaluation))
         else:
             gram = _congruence(kernels[k + 1], grams[k + 1])
         if slopes[k] is not None:
@@ -68,6 +68,12 @@ def gram_matrices(evaluation: Evaluation, lowest: int = 0) -> list[tf.Tensor | N
 def top_gram(evaluation: Evaluation) -> tf.Tensor:
     """W_L W_L^T, (R, p_{L-1}, p_{L-1}): S_{L-1} of all examples with a linear output, but for D."""
     return tf.matmul(evaluation.kernels[-1], evaluation.kernels[-1], transpose_b=True)
+
+
+def top_slopes(evaluation: Evaluation) -> tf.Tensor:
+    """Slopes of the last hidden layer, (R, B, p_{L-1}): ones where it is linear."""
+    slope = evaluation.slopes[-2]
+    return tf.ones_like(evaluation.layer_inputs[-1]) if slope is None else slope
 
 
 def times_gram(evaluation: Evaluation, layer: int, vectors: tf.Tensor) -> tf.Tensor:
@@ -101,18 +107,18 @@ def _scaled(vectors, slope):
 
 def _first_congruence(kernel, slope, gram):
     """W D S D W^T where all examples share S, (R, p, p), so that each of them has W D only."""
-    examples, (outer, inner) = tf.shape(slope)[1], kernel.shape[-2:]
     scaled = kernel[:, :, tf.newaxis] * slope[:, tf.newaxis]
-    half = tf.matmul(tf.reshape(scaled, (-1, outer * examples, inner)), gram)
-    half = tf.reshape(half, (-1, outer, examples, inner)) * slope[:, tf.newaxis]
-    full = tf.matmul(tf.reshape(half, (-1, outer * examples, inner)), kernel, transpose_b=True)
-    return tf.reshape(full, (-1, outer, examples, outer))
+    rounds, outer, examples, inner = tf.unstack(tf.shape(scaled))
+    half = tf.matmul(tf.reshape(scaled, (rounds, outer * examples, inner)), gram)
+    half = tf.reshape(half, (rounds, outer, examples, inner)) * slope[:, tf.newaxis]
+    full = tf.matmul(tf.reshape(half, (rounds, outer * examples, inner)), kernel, transpose_b=True)
+    return tf.reshape(full, (rounds, outer, examples, outer))
 
 
 def _congruence(kernel, gram):
     """W S W^T for every example, as two products with all examples side by side."""
-    rounds, examples = tf.shape(gram)[0], tf.shape(gram)[2]
-    outer, inner = kernel.shape[-2:]
+    rounds, inner, examples, _ = tf.unstack(tf.shape(gram))
+    outer = tf.shape(kernel)[-2]
     half = tf.matmul(kernel, tf.reshape(gram, (rounds, inner, examples * inner)))
     half = tf.reshape(half, (rounds, outer * examples, inner))
     full = tf.matmul(half, kernel, transpose_b=True)
