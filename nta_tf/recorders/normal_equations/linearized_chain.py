@@ -38,7 +38,7 @@ class LinearizedChain:
     def x(self, layer: int) -> tf.Tensor:
         """x_{l-1}, (R, B, p_{l-1}), with a constant 1 behind it if the bias is a weight."""
         x = self._evaluation.layer_inputs[layer]
-        return tf.concat([x, tf.ones_like(x[..., :1])], -1) if self._bias else x
+        return tf.pad(x, [[0, 0], [0, 0], [0, 1]], constant_values=1) if self._bias else x
 
     def inputs(self, layer: int) -> tf.Tensor:
         """Where the units of `x` stand among all of x_{l-1}."""

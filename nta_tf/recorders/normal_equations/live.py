@@ -56,7 +56,7 @@ def live_part(evaluation: Evaluation, biases: Sequence[tf.Tensor | None]) -> Liv
     units = list(every.units)
     for k, slope in enumerate(evaluation.slopes[:-1]):
         if slope is not None:
-            acts = (slope != 0) | (evaluation.layer_inputs[k + 1] != 0)
+            acts = tf.not_equal(slope, 0) | tf.not_equal(evaluation.layer_inputs[k + 1], 0)
             units[k] = tf.cast(tf.where(tf.reduce_any(acts, axis=(0, 1)))[:, 0], tf.int32)
     inputs = [every.inputs[0], *units[:-1]]
 
