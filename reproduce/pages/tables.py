@@ -13,6 +13,7 @@ from reproduce.pages import (  # noqa: F401 - importing registers their tables
     convnet,
     exploration,
     figures,
+    growth_of_costs,
     layers,
     readings,
     reliability,
