@@ -170,7 +170,7 @@ def draw(content, path):
     from matplotlib import pyplot
 
     pyplot.style.use(STYLE)
-    figure, panels = pyplot.subplots(1, len(PARTS), figsize=(7.2, 2.2))
+    figure, panels = pyplot.subplots(1, len(PARTS), figsize=(7.2, 2.9))
     for (part, title), axes in zip(PARTS.items(), panels):
         for number, curve in enumerate(c for c in content["curves"] if c["part"] == part):
             shares = np.array(curve["sizes"]) / curve["sizes"][-1]
@@ -182,7 +182,7 @@ def draw(content, path):
         axes.set_title(title)
         axes.set_xlabel("share of the largest size")
         axes.margins(0.08)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, -0.85), fontsize=7)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), fontsize=7)
     panels[0].set_ylabel("processor seconds")
     figure.savefig(path)
     pyplot.close(figure)
