@@ -31,6 +31,10 @@ def test_table_of_a_run_on_real_digits(sample):
     assert (ball["distance"] <= ball["radius"] * (1 + 1e-9)).all()
     np.testing.assert_allclose(free["cumulative_loss"], run.losses.cumsum()[[7, 15, 23]], rtol=1e-6)
     np.testing.assert_allclose(
+        table["regret"], table["cumulative_loss"] - table["taylor_optimum"], rtol=1e-12
+    )
+    assert (free["regret"] > 0).all()  # the weights W^n lie among those that V ranges over
+    np.testing.assert_allclose(
         table["regret_over_sqrt_n"], table["regret"] / np.sqrt(table["round"])
     )
     assert (table["gap"] <= 1e-3 * table["taylor_optimum"]).all()
