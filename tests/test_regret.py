@@ -33,7 +33,7 @@ def test_table_of_a_run_on_real_digits(sample):
     np.testing.assert_allclose(
         table["regret"], table["cumulative_loss"] - table["taylor_optimum"], rtol=1e-12
     )
-    assert (free["regret"] > 0).all()  # the weights W^n lie among those that V ranges over
+    assert (free["regret"] > 0).all()  # SGD is slow: one V does better than its weights
     np.testing.assert_allclose(
         table["regret_over_sqrt_n"], table["regret"] / np.sqrt(table["round"])
     )
