@@ -95,9 +95,16 @@ def _joined(problems):
 
 
 @pytest.mark.parametrize(
-    "scope", [pytest.param("hidden", marks=pytest.mark.slow), "top:1", "network"]
+    "reduction, scope",
+    [
+        ("per_example", "network"),
+        ("batch_mean", "top:1"),
+        pytest.param("per_example", "top:1", marks=pytest.mark.slow),
+        pytest.param("per_example", "hidden", marks=pytest.mark.slow),
+        pytest.param("batch_mean", "hidden", marks=pytest.mark.slow),
+        pytest.param("batch_mean", "network", marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
 def test_minima_are_those_of_a_loop_over_rounds(convnet, reduction, scope):
     model, run, keep, loss = convnet
     problem = next(nta.recorders.taylor_reader(run, reduction).problems(nta.scopes.parse(scope)))

@@ -241,7 +241,7 @@ def _recorders():
     return [nta.TaylorRounds(), nta.WeightRounds("every step")]
 
 
-def test_a_second_writer_is_refused_and_readers_are_not(tmp_path):
+def test_a_second_writer_is_refused_and_readers_are_not(whole, tmp_path):
     directory, started = tmp_path / "run", tmp_path / "started"
     script = textwrap.dedent(_WRITER)
     writer = subprocess.Popen([sys.executable, "-c", script, directory, started, "600"])
@@ -258,7 +258,7 @@ def test_a_second_writer_is_refused_and_readers_are_not(tmp_path):
 
     run = _train(directory, recorders=[*_recorders(), KeepRounds("1 an epoch", name="keep")])
     assert run.status == "finished"  # the lock has ended with the process
-    assert_same_trace(run, _train(None))
+    assert_same_trace(run, whole)
 
 
 def test_one_process_trains_a_run_once_at_a_time(tmp_path):
@@ -276,27 +276,33 @@ def test_where_there_are_no_locks_one_still_trains(tmp_path, monkeypatch):
     assert _train(tmp_path / "run").status == "finished"
 
 
-@pytest.fixture
-def interrupted(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def once_interrupted(tmp_path_factory):
     """A run stopped in its fourth epoch, of which the disk was waited for after two."""
-    monkeypatch.setattr("nta_tf.trace.run._SYNC_SECONDS", -1)
+    directory = tmp_path_factory.mktemp("interrupted") / "run"
     commit, commits = nta.Run.commit, []
+    with pytest.MonkeyPatch.context() as patched:
 
-    def counted(self, *arguments, **progress):
-        commit(self, *arguments, **progress)
-        commits.append(progress)
-        if len(commits) == 3:  # the first is that of the new run
-            monkeypatch.setattr("nta_tf.trace.run._SYNC_SECONDS", 1e9)
-        if len(commits) == 4:
-            raise KeyboardInterrupt
+        def counted(self, *arguments, **progress):
+            commit(self, *arguments, **progress)
+            commits.append(progress)
+            if len(commits) == 3:  # the first is that of the new run
+                patched.setattr("nta_tf.trace.run._SYNC_SECONDS", 1e9)
+            if len(commits) == 4:
+                raise KeyboardInterrupt
 
-    monkeypatch.setattr(nta.Run, "commit", counted)
-    with pytest.raises(KeyboardInterrupt):
-        _train(tmp_path / "run")
-    monkeypatch.undo()
-    progress = nta.Run.open(tmp_path / "run").progress
+        patched.setattr("nta_tf.trace.run._SYNC_SECONDS", -1)
+        patched.setattr(nta.Run, "commit", counted)
+        with pytest.raises(KeyboardInterrupt):
+            _train(directory)
+    progress = nta.Run.open(directory).progress
     assert (progress["epochs"], progress["synced"]) == (3, 2)
-    return tmp_path / "run"
+    return directory
+
+
+@pytest.fixture
+def interrupted(once_interrupted, tmp_path):
+    return shutil.copytree(once_interrupted, tmp_path / "run")
 
 
 @pytest.mark.parametrize(
@@ -309,12 +315,12 @@ def interrupted(tmp_path, monkeypatch):
         "checkpoints/epoch_0003/weights.data-00000-of-00001",
     ],
 )
-def test_a_loss_of_power_costs_epochs_and_no_numbers(interrupted, lost):
+def test_a_loss_of_power_costs_epochs_and_no_numbers(whole, interrupted, lost):
     if lost:
         (interrupted / lost).write_bytes(b"")
     run = _train(interrupted)
     assert run.verify() == [] and run.status == "finished"
-    assert_same_trace(run, _train(None))
+    assert_same_trace(run, whole)
     assert [path.name for path in (interrupted / "checkpoints").iterdir()] == ["epoch_0004"]
 
 

@@ -13,9 +13,16 @@ from nta_tf.linearization.derivatives import Derivatives
 from reproduce.pages import speed
 from tests.reference import layer_network as reference
 
-# Loops of recurrent layers take long to trace.
-SLOW_LAYERS = ("Bidirectional SimpleRNN", "SimpleRNN", "LSTM", "GRU", "ConvLSTM1D")
-SLOW_MODELS = ("MobileNetV2", "EfficientNetB0", "LSTM")
+# Loops of recurrent layers, and gradients of grouped convolutions, take long to trace.
+SLOW_LAYERS = (
+    "Bidirectional SimpleRNN",
+    "SimpleRNN",
+    "LSTM",
+    "GRU",
+    "ConvLSTM1D",
+    "Conv1D grouped, strided",
+)
+SLOW_MODELS = ("MobileNetV2", "EfficientNetB0", "LSTM", "vision transformer")
 
 
 def _marked(names, slow):
@@ -67,7 +74,9 @@ def test_layers_equal_loops_over_outputs(kind, seed):
     np.testing.assert_allclose(lin.predict(moved) - lin.outputs, total, atol=1e-10)
 
 
-@pytest.mark.parametrize("kind", [kind for kind, (*_, rule) in zoo.LAYERS.items() if rule])
+@pytest.mark.parametrize(
+    "kind", _marked([kind for kind, (*_, rule) in zoo.LAYERS.items() if rule], SLOW_LAYERS)
+)
 def test_rules_equal_differentiation_of_the_variables(kind, seed):
     model, x = zoo.layer_problem(kind, seed=seed)
     lin = nta.linearize(model, x)
@@ -119,7 +128,10 @@ def test_variables_wider_and_narrower_than_the_output(seed):
 
 @pytest.mark.parametrize(
     "rank, outputs",
-    [(1, 3), (2, 20), *(pytest.param(*case, marks=pytest.mark.slow) for case in [(1, 20), (2, 3)])],
+    [
+        (1, 3),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in [(1, 20), (2, 3), (2, 20)]),
+    ],
 )
 def test_grouped_convolutions_without_their_rule(outputs, rank, seed):
     """What vectorizes backward passes gets their kernels wrong: see `tape.jacobian`."""

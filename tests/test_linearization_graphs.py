@@ -314,7 +314,9 @@ class TestRefusals:
             (keras.layers.Conv3D(2, 2, name="odd"), (3, 3, 3, 2)),
             (keras.layers.EinsumDense("bi,ij->bj", 3, name="odd"), (4,)),
             (keras.layers.Embedding(5, 3, name="odd"), (4,)),
-            (keras.layers.LSTM(3, name="odd"), (4, 2)),
+            pytest.param(
+                keras.layers.LSTM(3, name="odd"), (4, 2), marks=pytest.mark.slow, id="LSTM"
+            ),
             (keras.layers.TimeDistributed(keras.layers.Dense(3), name="odd"), (4, 2)),
             (type("MyDense", (keras.layers.Dense,), {})(3, name="odd"), (4,)),
         ],

@@ -75,7 +75,17 @@ def _recorded(name, seed):
     return layers, model, run, keeps
 
 
-@pytest.mark.parametrize("name", CHAINS, ids=lambda name: name.replace(" ", "-"))
+_MORE_CHAINS = ("wide middle", "leaky", "linear middle")  # a training each
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, id=name.replace(" ", "-"), marks=[pytest.mark.slow] * marked)
+        for name in CHAINS
+        for marked in [name in _MORE_CHAINS]
+    ],
+)
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_optimum_equals_lstsq_on_the_stacked_problem(name, reduction, schedule, seed):
