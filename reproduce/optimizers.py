@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from reproduce import paper
@@ -269,8 +270,10 @@ def is_of(table: pd.DataFrame, *wanted: Optimizer) -> pd.Series:
     Returns:
         A boolean series aligned with the table.
     """
-    chosen = pd.Series(False, table.index)
+    # Arrays: comparing and joining series would take ten times as long, thousands of times.
+    columns = {column: table[column].to_numpy() for column in COLUMNS}
+    chosen = np.zeros(len(table), bool)
     for one in wanted:
-        same = [table[column] == value for column, value in one.columns.items()]
-        chosen |= same[0] & same[1] & same[2]
-    return chosen
+        same = [columns[column] == value for column, value in one.columns.items()]
+        chosen |= np.logical_and.reduce(same)
+    return pd.Series(chosen, table.index)

@@ -7,7 +7,7 @@ from reproduce.pages.markdown import interval, number, table
 from reproduce.pages.registry import Results
 from reproduce.pages.registry import table as registered
 from reproduce.paper import MEASURES
-from reproduce.results import exploration, words
+from reproduce.results import words
 
 # The network of the figures, and that of section 2.3.
 _AUTOENCODERS = ("sigmoid", "linear")
@@ -51,7 +51,7 @@ def layers(results: Results) -> str:
 
 
 def _of(results: Results, task: str, experiment: str) -> pd.DataFrame:
-    totals = exploration.totals(results.exploration, results.losses)
+    totals = results.exploration_totals
     return totals[(totals["task"] == task) & (totals["experiment"] == experiment)]
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from reproduce import claims, optimizers, paths
 from reproduce.optimizers import Optimizer
-from reproduce.results import load, runs, words
+from reproduce.results import exploration, load, runs, words
 
 
 class Results:
@@ -52,6 +52,11 @@ class Results:
     def exploration(self) -> dict[str, pd.DataFrame]:
         """Frames of `load.read_exploration`."""
         return load.read_exploration(self.runs)
+
+    @cached_property
+    def exploration_totals(self) -> pd.DataFrame:
+        """Frame of `exploration.totals`."""
+        return exploration.totals(self.exploration, self.losses)
 
     @cached_property
     def claims(self) -> pd.DataFrame:

@@ -115,7 +115,9 @@ def shared(table: pd.DataFrame, index: str, over: Sequence[str]) -> pd.Index:
     >>> shared(table, "epoch", ["seed"]).tolist()
     [2, 3, 4, 5]
     """
-    there = table.assign(_there=True).pivot(index=index, columns=list(over), values="_there")
-    there = there.notna()
-    has_later = there[::-1].cummax()[::-1]
-    return there.index[~(has_later & ~there).any(axis=1)]
+    rows, checkpoints = pd.factorize(table[index], sort=True)
+    seeds = table.groupby(list(over), sort=False).ngroup().to_numpy()
+    there = np.zeros((len(checkpoints), seeds.max(initial=-1) + 1), bool)
+    there[rows, seeds] = True
+    has_later = np.logical_or.accumulate(there[::-1])[::-1]
+    return pd.Index(checkpoints[~(has_later & ~there).any(axis=1)])

@@ -177,13 +177,18 @@ def _read(
     there = [Path(run, name).is_file() for run in runs["run"]]
     keys = pd.Series(list(zip(runs["task"], runs["experiment"])), runs.index, dtype=object)
     experiments = set(keys[there])  # of which some run has the table
-    tables = []
-    for (_, run), key, exists in zip(runs.iterrows(), keys, there):
+    tables = {}
+    for (row, run), key, exists in zip(runs.iterrows(), keys, there):
         needed = records is None or (key in experiments and records(run["config"]))
         if exists or needed:
-            tables.append(_read_table(run, Path(run["run"], name), columns, stage))
-    filled = [table for table in tables if len(table)]  # an empty one would blur the dtypes
-    return pd.concat(filled, ignore_index=True) if filled else _empty([*IDENTITY, *columns])
+            table = _read_table(run, Path(run["run"], name), columns, stage)
+            if len(table):  # an empty one would blur the dtypes
+                tables[row] = table
+    if not tables:
+        return _empty([*IDENTITY, *columns])
+    identity = _identity(runs.loc[list(tables)], [len(table) for table in tables.values()])
+    joined = pd.concat(tables.values(), ignore_index=True)
+    return pd.concat([identity, joined], axis="columns")
 
 
 def _read_table(run: pd.Series, path: Path, columns: list[str], stage: str) -> pd.DataFrame:
@@ -193,7 +198,7 @@ def _read_table(run: pd.Series, path: Path, columns: list[str], stage: str) -> p
     try:
         table = pd.read_csv(io.BytesIO(files.read_table(path)), dtype=dict.fromkeys(_TEXT, object))
         if table.empty:  # nothing was solved or measured
-            return _empty([*IDENTITY, *columns])
+            return _empty(columns)
         missing = [column for column in columns if column not in table]
         if missing:
             raise ValueError(f"no column {', '.join(missing)}")
@@ -207,18 +212,20 @@ def _read_table(run: pd.Series, path: Path, columns: list[str], stage: str) -> p
         KeyError,
     ) as error:  # pandas' parser errors are ValueErrors
         raise ResultsError(f"{path} is damaged ({error}). {_remedy(stage, run)}") from error
-    return pd.concat([_identity(run, len(table)), table[columns]], axis="columns")
+    return table[columns]
 
 
-def _identity(run: pd.Series, count: int) -> pd.DataFrame:
-    """The columns that say which run each row is of.
+def _identity(runs: pd.DataFrame, counts: list[int]) -> pd.DataFrame:
+    """The columns that say which run each row is of; each run has as many as it counts.
 
     Strings stay Python's: of Arrow's, every choice of rows would copy the pieces of all runs.
     """
-    kinds = {key: object if isinstance(run[key], str) else None for key in IDENTITY}
-    return pd.DataFrame(
-        {key: pd.Series([run[key]] * count, dtype=kind) for key, kind in kinds.items()}
-    )
+    columns = {}
+    for key in IDENTITY:
+        values = runs[key]
+        kind = values.dtype if is_numeric_dtype(values) else object
+        columns[key] = pd.Series(np.repeat(values.to_numpy(kind), counts), dtype=kind)
+    return pd.DataFrame(columns)
 
 
 def _empty(columns: list[str]) -> pd.DataFrame:
