@@ -1,5 +1,6 @@
 """Settings that must be made before TensorFlow and NumPy are imported, and shared fixtures."""
 
+import gc
 import os
 
 # Unpinned BLAS threads make small factorizations up to a hundred times slower on small machines.
@@ -16,6 +17,12 @@ import tensorflow as tf
 
 # TensorFloat-32 keeps ten bits of the mantissa: too few for Jacobians and Gram matrices.
 tf.config.experimental.enable_tensor_float_32_execution(False)
+
+# Tracing makes millions of objects that live: looking through them again and again, and through
+# those of TensorFlow itself, takes a tenth of the suite's time.
+gc.collect()
+gc.freeze()
+gc.set_threshold(200_000, 20, 100)
 
 _REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 

@@ -25,7 +25,10 @@ def test_short_trainings_and_convolutions_on_a_cpu_stay_with_tensorflow():
     assert not compilers.worth_trying(nta.models.convnet(), 100_000)
 
 
-@pytest.mark.parametrize("seconds, chosen", [((1.0, 0.9), True), ((1.0, 0.95), False)])
+@pytest.mark.parametrize(
+    "seconds, chosen",
+    [((1.0, 0.9), True), pytest.param((1.0, 0.95), False, marks=pytest.mark.slow)],
+)
 def test_a_trial_leaves_the_training_as_it_was(train, tmp_path, monkeypatch, seconds, chosen):
     monkeypatch.setattr(compilers, "_SHORT", 1)
     tried = []

@@ -66,6 +66,7 @@ def test_sample_is_small_enough_to_ship():
     assert (SAMPLE / "mnist.npz").stat().st_size < 1_500_000
 
 
+@pytest.mark.slow  # reads all of MNIST
 def test_sample_is_what_its_script_makes(shared_data):
     specification = importlib.util.spec_from_file_location("make_sample", SAMPLE / "make_sample.py")
     script = importlib.util.module_from_spec(specification)
@@ -111,7 +112,9 @@ def test_wrong_arguments_say_what_would_be_right(arguments, message):
         data.load(**{"name": "sample", **arguments})
 
 
-@pytest.mark.parametrize("name,split", [("mnist", "test"), ("cifar10", "test")])
+@pytest.mark.parametrize(
+    "name,split", [("mnist", "test"), pytest.param("cifar10", "test", marks=pytest.mark.slow)]
+)
 def test_prepared_data_equal_those_of_tfds(name, split, shared_data, no_network):
     import tensorflow_datasets as tfds
 
@@ -135,9 +138,12 @@ def test_prepared_data_equal_those_of_tfds(name, split, shared_data, no_network)
 @pytest.mark.parametrize(
     "directory,name,split,source",
     [
-        ("tfds", "mnist", "train", "MNIST, 60,000 digits"),
+        pytest.param("tfds", "mnist", "train", "MNIST, 60,000 digits", marks=pytest.mark.slow),
         ("tfds", "mnist", "test", "MNIST, 10,000 test digits"),
-        ("tfds", "cifar10", "test", "CIFAR-10, 10,000 test images, JPEG-compressed copies"),
+        pytest.param(
+            *("tfds", "cifar10", "test", "CIFAR-10, 10,000 test images, JPEG-compressed copies"),
+            marks=pytest.mark.slow,
+        ),
         ("tfds_lossless_subset", "cifar10", "train", "CIFAR-10, 5,085 of 50,000 images"),
         ("tfds_lossless_subset", "cifar10", "test", "CIFAR-10, 1,017 of 10,000 test images"),
     ],
@@ -151,6 +157,7 @@ def test_captions_say_how_many_and_whether_compressed(
     assert set(np.unique(dataset.y)) == set(range(10))
 
 
+@pytest.mark.slow  # a second process imports TensorFlow
 def test_the_environment_variable_names_the_directory(shared_data):
     """In a process of its own: TFDS reads the variable when it is imported."""
     program = "import nta_tf; print(nta_tf.data.load('mnist', 'test').x.shape)"

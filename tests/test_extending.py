@@ -91,7 +91,7 @@ def test_weights_of_a_run(tmp_path):
         run.load_weights(wrong)
 
 
-@pytest.mark.parametrize("scale", [1.0, 2.0**10])
+@pytest.mark.parametrize("scale", [pytest.param(1.0, marks=pytest.mark.slow), 2.0**10])
 def test_a_scaled_loss_trains_as_the_loss_itself(tmp_path, scale):
     def scaled():
         inner = nta.optimizers.get("sgd", 0.1)

@@ -22,7 +22,7 @@ SLOW_LAYERS = (
     "ConvLSTM1D",
     "Conv1D grouped, strided",
 )
-SLOW_MODELS = ("MobileNetV2", "EfficientNetB0", "LSTM", "vision transformer")
+SLOW_MODELS = ("MobileNetV2", "EfficientNetB0", "LSTM", "GRU", "vision transformer")
 
 
 def _marked(names, slow):

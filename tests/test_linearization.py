@@ -48,7 +48,9 @@ def test_jacobian_and_gradient_tensor_equal_the_reference(problem, method):
             )
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", ["auto", pytest.param("pfor", marks=pytest.mark.slow), "per_output"]
+)
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
 def test_predictions_equal_the_reference(problem, method, reduction, seed):
     model, network, inputs, _ = problem

@@ -38,7 +38,7 @@ def maps(dtype):
 
 def _is_slow(solver, kind, loss, dtype):
     """Whether the graph is one of the others around other products, which those others have."""
-    on_factors = solver == "sgd" and kind != "dense"
+    on_factors = kind == "joint" or (solver == "sgd" and kind != "dense")
     of_newton = solver != "newton" and (loss, dtype) != ("cross_entropy", np.float32)
     return on_factors or of_newton
 

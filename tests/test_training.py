@@ -170,7 +170,10 @@ class _Bomb(KeepRounds):
             raise _Interrupted
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize(
+    "optimizer",
+    ["adam", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rmsprop", "sgd"))],
+)
 def test_interrupted_run_resumes_bit_for_bit(tmp_path, optimizer):
     whole = _train(optimizer=optimizer, directory=tmp_path / "whole")
     resumed = tmp_path / "resumed"

@@ -55,7 +55,7 @@ KINDS = {
 
 
 class TestTrainingMode:
-    @pytest.mark.parametrize("kind", slow(KINDS, "noise", "nested"))
+    @pytest.mark.parametrize("kind", slow(KINDS, "noise", "nested", "attention"))
     def test_rounds_have_the_masks_of_their_step(self, kind):
         """The loss of the round is that of the step, to the last digits of float32."""
         make = KINDS[kind]

@@ -105,7 +105,9 @@ def _small(task, sample):
     return model, sample.x[:6].astype("float64"), sample.y[:6], "cross_entropy"
 
 
-@pytest.fixture(params=TASKS, scope="module")
+@pytest.fixture(
+    params=["autoencoder", pytest.param("convnet", marks=pytest.mark.slow)], scope="module"
+)
 def followed(request, sample):
     """Tables of lines through random weights; one reaches as far as the figure, one hardly."""
     model, x, y, loss = _small(request.param, sample)

@@ -69,7 +69,7 @@ def both(digits):
 
 
 @pytest.mark.parametrize("optimizer, rate", program.RATES["autoencoder"][:3])
-@pytest.mark.parametrize("activation", ["linear", "sigmoid"])
+@pytest.mark.parametrize("activation", ["linear", pytest.param("sigmoid", marks=pytest.mark.slow)])
 def test_trajectories_of_the_autoencoder(digits, optimizer, rate, activation):
     recording, run, model, _ = _autoencoder(digits, optimizer, rate, "float32", activation)
     np.testing.assert_allclose(recording.losses, run.losses, rtol=1e-4)
