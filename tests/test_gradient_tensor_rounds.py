@@ -65,16 +65,17 @@ def _rounds(model, keep):
 
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
 def test_predictions_of_a_problem_are_those_of_linearize(reduction, seed):
-    model, run, keep = _train([_recorder(reduction)])
+    variables = [*LAYERS, "conv/bias"]
+    model, run, keep = _train([nta.TaylorRounds(variables, reduction, "2 an epoch")])
     generator = np.random.default_rng(seed)
     reader = nta.recorders.taylor_reader(run, reduction)
-    for layer in LAYERS:
+    for layer in variables:
         scope = nta.scopes.Scope(layer)
         problem = next(reader.problems(scope)).problem
         kernel = generator.normal(size=reader.kernel_shape(layer))
         total = 0.0
         for _, _, inputs, targets in _rounds(model, keep):
-            lin = nta.linearize(model, inputs, reduction=reduction)
+            lin = nta.linearize(model, inputs, layers=variables, reduction=reduction)
             total += float(nta.taylor_loss(lin, {layer: kernel}, targets, "cross_entropy"))
         assert problem.value(kernel) == pytest.approx(total, rel=1e-9)
 
