@@ -241,6 +241,7 @@ def _recorders():
     return [nta.TaylorRounds(), nta.WeightRounds("every step")]
 
 
+@pytest.mark.slow  # a second process imports TensorFlow; the next test has both in this one
 def test_a_second_writer_is_refused_and_readers_are_not(whole, tmp_path):
     directory, started = tmp_path / "run", tmp_path / "started"
     script = textwrap.dedent(_WRITER)

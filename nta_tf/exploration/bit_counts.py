@@ -3,8 +3,13 @@
 Compiled by Numba for this machine's vector units, which count the ones of 512 bits at once
 where they can; TensorFlow has the operation, but neither its kernels nor XLA's use those
 units (25 to 50 times slower, measured). Each kernel goes through the bits in blocks that
-stay in the cache, so that memory is read once.
+stay in the cache, so that memory is read once. Threads are Python's: with Numba's own the
+first call would compile for three times as long.
 """
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numba
 import numpy as np
@@ -50,24 +55,22 @@ def distances(words: np.ndarray) -> np.ndarray:
     Returns:
         (N, N) uint64; what is not below the diagonal is zero.
     """
-    return _distances(words, numba.get_num_threads())
+    return np.sum(_on_threads(_distances, words), axis=0)
 
 
-@numba.njit(parallel=True, cache=True)
-def _distances(words, threads):
+@numba.njit(nogil=True, cache=True)
+def _distances(words, thread, threads):
     rows, width = words.shape
     blocks = (width + _WORDS - 1) // _WORDS
-    totals = np.zeros((threads, rows, rows), np.uint64)
-    for thread in numba.prange(threads):
-        for block in range(thread, blocks, threads):
-            first, last = block * _WORDS, min(width, (block + 1) * _WORDS)
-            for n in range(rows):
-                for k in range(n):
-                    totals[thread, n, k] += _distance(words[n, first:last], words[k, first:last])
-    return totals.sum(0)
+    totals = np.zeros((rows, rows), np.uint64)
+    for block in range(thread, blocks, threads):
+        first, last = block * _WORDS, min(width, (block + 1) * _WORDS)
+        for n in range(rows):
+            for k in range(n):
+                totals[n, k] += _distance(words[n, first:last], words[k, first:last])
+    return totals
 
 
-@numba.njit(parallel=True, cache=True)
 def changes(packed: np.ndarray) -> np.ndarray:
     """How many bits of each byte change from a row to the next, summed over rows.
 
@@ -77,17 +80,22 @@ def changes(packed: np.ndarray) -> np.ndarray:
     Returns:
         (F,) uint32.
     """
+    totals = np.zeros(packed.shape[1], np.uint32)
+    _on_threads(_changes, packed, totals)
+    return totals
+
+
+@numba.njit(nogil=True, cache=True)
+def _changes(packed, totals, thread, threads):
     rows, width = packed.shape
     blocks = (width + _BYTES - 1) // _BYTES
-    totals = np.zeros(width, np.uint32)
-    for block in numba.prange(blocks):
+    for block in range(thread, blocks, threads):
         first, last = block * _BYTES, min(width, (block + 1) * _BYTES)
         total = totals[first:last]
         for n in range(1, rows):
             now, before = packed[n, first:last], packed[n - 1, first:last]
             for i in range(last - first):
                 total[i] += np.uint32(_ones(np.uint8(now[i] ^ before[i])))
-    return totals
 
 
 @numba.njit(cache=True)
@@ -118,7 +126,6 @@ def _units_of_byte(column, units):
             units[unit, place] = np.uint8(words[place] >> shift)
 
 
-@numba.njit(parallel=True, cache=True)
 def grams(packed: np.ndarray) -> np.ndarray:
     """Integer Gram matrices of all units: on how many points a unit is active in both rows.
 
@@ -128,9 +135,16 @@ def grams(packed: np.ndarray) -> np.ndarray:
     Returns:
         (8 B, N, N) int64, symmetric.
     """
-    rows, points, width = packed.shape
+    rows, _, width = packed.shape
     totals = np.zeros((8 * width, rows, rows), np.int64)
-    for byte in numba.prange(width):
+    _on_threads(_grams, packed, totals)
+    return totals
+
+
+@numba.njit(nogil=True, cache=True)
+def _grams(packed, totals, thread, threads):
+    rows, points, width = packed.shape
+    for byte in range(thread, width, threads):
         column = np.zeros(_POINTS, np.uint8)
         units = np.zeros((rows, 8, _POINTS // 8), np.uint8)
         words = units.view(np.uint64)
@@ -151,4 +165,10 @@ def grams(packed: np.ndarray) -> np.ndarray:
             for n in range(rows):
                 for k in range(n):
                     totals[8 * byte + unit, k, n] = totals[8 * byte + unit, n, k]
-    return totals
+
+
+def _on_threads(kernel: Callable, *arguments: Any) -> list:
+    """Calls a kernel once a thread, each with its number and how many there are."""
+    threads = numba.get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda thread: kernel(*arguments, thread, threads), range(threads)))
