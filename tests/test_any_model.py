@@ -88,6 +88,7 @@ class TestAnyModelAndVariable:
         table = nta.regret(run, names[-1], checkpoints=1, solver="row_space")
         assert (table["gap"] <= 1e-3 * table["taylor_optimum"]).all()
 
+    @pytest.mark.slow  # other models are, in test_replaying.py and test_training.py
     def test_it_is_replayed_and_resumed(self, tmp_path):
         names = self._names(_subclassed())[:2]
         assert_replayed(_subclassed, *data(), lambda: [taylor(names)])

@@ -97,10 +97,10 @@ def _joined(problems):
 @pytest.mark.parametrize(
     "reduction, scope",
     [
-        ("per_example", "network"),
+        ("per_example", "hidden"),
         ("batch_mean", "top:1"),
         pytest.param("per_example", "top:1", marks=pytest.mark.slow),
-        pytest.param("per_example", "hidden", marks=pytest.mark.slow),
+        pytest.param("per_example", "network", marks=pytest.mark.slow),
         pytest.param("batch_mean", "hidden", marks=pytest.mark.slow),
         pytest.param("batch_mean", "network", marks=pytest.mark.slow),
     ],

@@ -43,6 +43,7 @@ def test_one_seed_each_says_so(rng):
     assert set(table["verdict"]) == {against.OPEN}
 
 
+@pytest.mark.slow  # many sets, drawn by chance
 def test_same_means_are_seldom_called_different(rng):
     wrong = sum(
         against.DIFFERS in set(against.compare(_quantities(rng), _quantities(rng))["verdict"])

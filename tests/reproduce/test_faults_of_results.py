@@ -188,6 +188,7 @@ def _start_and_tell(sender):
         pool.submit(time.sleep, 600).result()
 
 
+@pytest.mark.slow  # a third process imports TensorFlow
 def test_processes_end_with_the_one_that_started_them():
     receiver, sender = multiprocessing.Pipe(duplex=False)
     context = multiprocessing.get_context("spawn")
