@@ -40,7 +40,9 @@ def _planted(module: str, tests: str, *pieces: tuple[str, ...]) -> list[Mutation
     return [Mutation(module, one[0], one[1], tuple(tests.split()), *one[2:]) for one in pieces]
 
 
-_CLOSED_FORM = "test_closed_form.py fuzz/test_solvers_fuzz.py::test_quadratics"
+_CLOSED_FORM = (
+    "test_closed_form.py test_closed_form_factors.py fuzz/test_solvers_fuzz.py::test_quadratics"
+)
 _SOLVERS = "test_solvers.py"
 _NORMAL = "test_taylor_rounds.py"
 _TENSORS = "test_gradient_tensor_rounds.py"
@@ -61,28 +63,58 @@ MUTATIONS = [
     *_planted(
         "nta_tf/solvers/closed_form.py",
         _CLOSED_FORM,
-        ("self.slope_without_curvature = math.hypot(flat, self._dead_slope)",
-         "self.slope_without_curvature = 0.0"),
-        ("self.slope_without_curvature**2 / cut if cut > 0 else 0.0", "0.0"),
-        ("(2 * spectrum.slope_without_curvature + of_slope) * reach",
-         "(spectrum.slope_without_curvature + of_slope) * reach"),
-        ("components**2 / (4 * certain)", "components**2 / (8 * certain)"),
-        ("noise = max(0.0, -2 * float(values.min(initial=0.0)))", "noise = 0.0"),
-        ("return -self.slope / safe", "return self.slope / safe"),
-        ("gap = on_ball if distance > radius * (1 - 1e-9) else min(gap, on_ball)",
-         "gap = min(gap, on_ball)",
-         "both bounds hold on the sphere too; there the Frank-Wolfe gap is nearly always smaller"),
+        ("(2 * curvature.slope_without_curvature + of_slope) * reach",
+         "(curvature.slope_without_curvature + of_slope) * reach"),
+        ("slope, reach, rounding) ** 2 + flat)", "slope, reach, rounding) ** 2)"),
+        ("on_ball = max(frank_wolfe_gap(slope, displacement, radius), 0.0)", "on_ball = 0.0"),
         ("on_ball += way * (rounding.of_slope + way * rounding.of_curvature)", "pass",
          "what the slope's rounding can do on the way is no more than twice `rounding.of_value`, "
          "which is added to every gap and is itself the worst case of P roundings"),
     ),
     *_planted(
+        "nta_tf/solvers/spectrum.py",
+        _CLOSED_FORM,
+        ("self.slope_without_curvature = math.hypot(flat, self._local.dead_slope)",
+         "self.slope_without_curvature = 0.0"),
+        ("self.slope_without_curvature**2 / cut if cut > 0 else 0.0", "0.0"),
+        ("components**2 / (4 * certain)", "components**2 / (8 * certain)"),
+        ("noise = max(0.0, -2 * float(values.min(initial=0.0)))", "noise = 0.0"),
+        ("return -slope / np.where", "return slope / np.where"),
+        ("columns[1:] = lapack.dormqr(", "columns[:-1] = lapack.dormqr("),
+    ),
+    *_planted(
+        "nta_tf/solvers/near_null.py",
+        _CLOSED_FORM,
+        ("flat = values <= cut\n", "flat = values <= 2 * cut\n"),
+        ("math.hypot(flat_slope, local.dead_slope)", "local.dead_slope"),
+        ("steep += 2 * self._residual * reach", "pass"),
+        ("return (steep + rounding.of_slope) / (2 * math.sqrt(least))",
+         "return (steep + rounding.of_slope) / (4 * math.sqrt(least))"),
+        ("if len(basis) == most:", "if False:"),
+    ),
+    *_planted(
+        "nta_tf/solvers/inertia.py",
+        _CLOSED_FORM,
+        ("shifted(hessian, -cut)", "shifted(hessian, 0.0)"),
+        ("+ np.count_nonzero(~single) // 2", ""),
+    ),
+    *_planted(
+        "nta_tf/solvers/krylov_space.py",
+        _CLOSED_FORM,
+        ("u = (step * (radius / np.linalg.norm(step))) @ self._basis", "u = step @ self._basis"),
+        ("if np.linalg.norm(slope / values) > radius:", "if True:"),
+    ),
+    *_planted(
+        "nta_tf/solvers/local.py",
+        _CLOSED_FORM,
+        ("self.dead_slope = float(", "self.dead_slope = 0 * float("),
+        ("self.slope = slope[:, self._alive] / 2", "self.slope = slope[:, self._alive]"),
+    ),
+    *_planted(
         "nta_tf/solvers/quadratic.py",
         _CLOSED_FORM,
-        ("slope = self.gradient * 2 + self._times(weights)",
-         "slope = self.gradient + self._times(weights)"),
-        ("return 2 * (self.gradient + self._times(weights))",
-         "return self.gradient + self._times(weights)"),
+        ("weights * (self.gradient * 2 + product)", "weights * (self.gradient + product)"),
+        ("2 * (self.gradient + product)", "self.gradient + product"),
         ("max(self.precision, other.precision)", "min(self.precision, other.precision)"),
         ("self.constant + other.constant", "self.constant"),
     ),
@@ -132,8 +164,11 @@ MUTATIONS = [
     *_planted(
         "nta_tf/recorders/normal_equations/forms.py",
         _NORMAL,
-        ("flat_x, transpose_a=True) * scale,\n            _total(squares - _dot(moved, 2 * back",
-         "flat_x, transpose_a=True) * scale,\n            _total(squares - _dot(moved, back"),
+        ("_total(squares - _dot(moved, 2 * back - through))",
+         "_total(squares - _dot(moved, back - through))"),
+        ("changes = _column_totals(moved * (2 * back - own * moved))",
+         "changes = _column_totals(moved * (back - own * moved))"),
+        ("slope = pulled - tf.matmul(gram, kernel)", "slope = pulled"),
         ("tf.matmul(_flat(back - own * moved), flat_x", "tf.matmul(_flat(back - through), flat_x"),
         ("np.arange(self.width) * self.units + neuron", "np.arange(self.width) + neuron"),
         ("pulled = slopes * (errors - slopes * moved)", "pulled = slopes * (errors - moved)"),
@@ -156,7 +191,7 @@ MUTATIONS = [
     *_planted(
         "nta_tf/recorders/normal_equations/linearized_chain.py",
         _NORMAL,
-        ("tf.concat([x, tf.ones_like(x[..., :1])], -1)", "tf.concat([x, x[..., :1]], -1)"),
+        ("[0, 1]], constant_values=1)", "[0, 1]], constant_values=2)"),
     ),
     *_planted(
         "nta_tf/bound.py",
