@@ -9,7 +9,15 @@ from reproduce.pages.registry import Results
 from reproduce.pages.registry import table as registered
 from reproduce.results.runs import ResultsError
 
-NAMES = ("autoencoder", "jacobian", "cross_entropy", "exploration", "pipeline", "integrity")
+NAMES = (
+    "autoencoder",
+    "jacobian",
+    "cross_entropy",
+    "convex_solvers",
+    "exploration",
+    "pipeline",
+    "integrity",
+)
 
 
 def read(name: str) -> dict:

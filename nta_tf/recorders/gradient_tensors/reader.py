@@ -52,6 +52,7 @@ class GradientTensorReader(TaylorReader):
     def __init__(self, record: Record) -> None:
         super().__init__(record)
         self._config = record.config
+        self._in_memory: dict[str, np.ndarray] = {}
         self._mean = self._config["reduction"] == "batch_mean"
         self._examples = record.arrays["outputs"][1]
         self.groups_a_round = 1 if self._mean else self._examples
@@ -103,11 +104,11 @@ class GradientTensorReader(TaylorReader):
         ]
         # At V = C the outputs are f + <G, C - W^n>.
         moved = sum(self._moved(*part) for part in zip(layers, parts, paths, centres))
-        outputs, targets = self._read("outputs").astype(np.float64), self._read("targets")
+        outputs, targets = self._once("outputs").astype(np.float64), self._once("targets")
         if not self._mean:  # every example is a group of its own
             outputs = outputs.reshape(-1, 1, outputs.shape[-1])
             targets = targets.reshape(-1, 1, targets.shape[-1])
-        weights = self._read("sample_weights") if "sample_weights" in self.record.arrays else None
+        weights = self._once("sample_weights") if "sample_weights" in self.record.arrays else None
         dtype = _precision(parts)
         maps = [self._map(layer, part, dtype) for layer, part in zip(layers, parts)]
         joint = len(maps) > 1
@@ -186,6 +187,12 @@ class GradientTensorReader(TaylorReader):
 
     def _products(self, layer):
         return _products(json.dumps(self._config["kernels"][layer]))
+
+    def _once(self, name):
+        """A small array of all rounds, which every neuron asks for, from memory."""
+        if name not in self._in_memory:
+            self._in_memory[name] = self._read(name)
+        return self._in_memory[name]
 
     def _read(self, name, epoch=None):
         return self.record.read_rounds(name, epoch)
