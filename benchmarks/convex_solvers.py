@@ -3,7 +3,7 @@
     python -m benchmarks.convex_solvers [--weights 600] [--rounds 3] [--repeats 5]
 
 SciPy (L-BFGS where V is free, trust-constr on a ball) and CVXPY with Clarabel (`pip install
-"nta_tf[peers]"`) solve the same problems as `nta.solvers.minimize`, all with their own defaults:
+"nta_tf[peers]"`) solve the same problems as `nta.solvers.minimize`, with their own tolerances:
 
 * quadratics: a layer of the autoencoder, trained on the shipped digits, every example of every
   round of two epochs, without a ball and on the trajectory's;
@@ -44,7 +44,7 @@ from nta_tf.solvers import minimize
 TIME = "seconds of the processor"
 OURS = "nta.solvers.minimize"
 LAYERS = {600: "dense_3", 1500: "dense_5"}  # of the autoencoder, by weights
-# By how much of F a solver may miss the minimum at its own defaults, or the check fails.
+# By how much of F a solver may miss the minimum at its own tolerance, or the check fails.
 TOLERANCE = 1e-2
 # Of trust-constr, which would go on for a thousand.
 MOST_ITERATIONS = 60
@@ -243,7 +243,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     report = timing.Report("convex_solvers", options.json)
-    report.note("Every solver at its defaults: ours must certify a relative gap of 0.001.")
+    report.note("Every solver has its own tolerances; ours certifies a relative gap of 0.001.")
     report.note("Seconds of the processor, one thread; the machine did other work meanwhile.")
     report.note(f"trust-constr may take {MOST_ITERATIONS} iterations; its default is 1,000.")
     report.note("Of SciPy and Clarabel one call each; CVXPY's translation is not counted.")
