@@ -10,6 +10,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from nta_tf.linearization.chain import Evaluation
+from nta_tf.recorders.normal_equations import packing
 
 
 def backpropagate(evaluation: Evaluation, errors: tf.Tensor) -> list[tf.Tensor]:
@@ -52,8 +53,7 @@ def gram_matrices(evaluation: Evaluation, lowest: int = 0) -> list[tf.Tensor | N
         if k == top and slopes[-1] is None:
             continue
         if k == top:
-            scaled = kernels[-1][:, tf.newaxis] * slopes[-1][:, :, tf.newaxis]
-            gram = tf.einsum("rbjk,rbik->rjbi", scaled, scaled)
+            gram = _of_outputs(kernels[-1], tf.square(slopes[-1]))
         elif k == top - 1 and slopes[-1] is None:
             gram = _first_congruence(kernels[top], top_slopes(evaluation), top_gram(evaluation))
         else:
@@ -103,6 +103,17 @@ def times_gram(evaluation: Evaluation, layer: int, vectors: tf.Tensor) -> tf.Ten
 
 def _scaled(vectors, slope):
     return vectors if slope is None else vectors * slope
+
+
+def _of_outputs(kernel, squares):
+    """W D^2 W^T of every example, D^2 its squared slopes: one product with all pairs of W's rows.
+
+    A product of W with itself an example does twice the work, at a third of the speed.
+    """
+    first, second = packing.pairs(tf.shape(kernel)[-2])
+    products = tf.gather(kernel, first, axis=1) * tf.gather(kernel, second, axis=1)
+    packed = tf.matmul(products, squares, transpose_b=True)
+    return tf.transpose(packing.unpacked(packed, tf.shape(kernel)[-2]), (0, 1, 3, 2))
 
 
 def _first_congruence(kernel, slope, gram):
