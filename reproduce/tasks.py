@@ -118,13 +118,13 @@ _CONVOLUTIONS = ("conv2d_1", "conv2d_2", "conv2d_3")
 # What the study found of the autoencoder's output and initializer is not known of other networks.
 _PLAIN: dict[str, Any] = {"output_activation": "linear", "kernel_initializer": "glorot_uniform"}
 _MIXED: dict[str, Any] = {"dtype_policy": "mixed_bfloat16", **_PLAIN}
-_QUICK_PROTOCOLS = (
-    nta.Protocol.preset("figures", **_MIXED),
-    # One G an example takes 4 MB in conv2d_2: a few examples of a few rounds must do.
-    nta.Protocol.preset("definition", schedule="1 an epoch", examples=8, **_MIXED),
-)
+_MEAN = nta.Protocol.preset("figures", **_MIXED)
+# One G an example takes 4 MB in conv2d_2: a few examples of a few rounds must do. The time of their
+# optima grows with the square of their number, and quick runs are to be quick.
+_FEW = nta.Protocol.preset("definition", schedule="1 an epoch", examples=8, **_MIXED)
+_QUICK_PROTOCOLS = (_MEAN, dataclasses.replace(_FEW, examples=4))
 _CONVNET_PROTOCOLS = (
-    *_QUICK_PROTOCOLS,
+    *(_MEAN, _FEW),
     nta.Protocol("mean_4_an_epoch", "batch_mean", "4 an epoch", **_MIXED),
 )
 _LOSSLESS = 5085  # images of CIFAR-10 of which the originals were recovered

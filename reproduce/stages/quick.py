@@ -1,7 +1,8 @@
-"""`python -m reproduce quick`: every stage at quick scale, the two networks side by side.
+"""`python -m reproduce quick`: every stage at quick scale, two chains of them side by side.
 
 The stages are called as they are from the command line, so that what is printed can be repeated one
-by one. Each network is a process of its own, which starts TensorFlow once.
+by one. A chain is what can only be done in this order: that of the convnet, and one for each
+optimizer of the autoencoder. Each process starts TensorFlow once, for all chains that it gets.
 """
 
 import os
@@ -10,22 +11,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from reproduce import optimizers, paper
 from reproduce.results.runs import ResultsError
 from reproduce.stages import engines
 
-_CHAINS = {
-    "convnet": (
-        "train --task convnet --scale quick --optimizers rmsprop sgd:0.1 --out {runs}",
-        "record {runs}",
-        "solve {runs} --domains ball --checkpoints 10",
-        "explore {runs}",
-    ),
-    "autoencoder": (
-        "train --task autoencoder --scale quick --data sample --epochs 50 --out {runs}",
-        "solve {runs} --checkpoints 25",
-        "explore {runs}",
-    ),
-}
+_CONVNET = (
+    "train --task convnet --scale quick --epochs 10 --optimizers rmsprop sgd:0.1 --out {runs}",
+    "record {runs}",
+    "solve {runs} --domains ball --checkpoints 10",
+    "explore {runs}",
+)
+_AUTOENCODER = (
+    "train --task autoencoder --scale quick --data sample --epochs 20 --optimizers {optimizer} "
+    "--out {runs}",
+    "solve {run} --checkpoints 10",
+    "explore {run}",
+)
 
 
 @dataclass(frozen=True)
@@ -42,43 +43,53 @@ class Step:
 
 
 def chains(out: str | Path, epochs: int | None = None) -> dict[str, list[list[str]]]:
-    """The command lines of each network, in their order.
+    """The command lines of each chain, in their order.
 
     Args:
         out: Directory of the runs.
-        epochs: Number of epochs, instead of the scales' own.
+        epochs: Number of epochs, instead of their own.
 
     Returns:
-        {name of the task: a list of lists of arguments}.
+        {name of the chain, the task's first: a list of lists of arguments}.
     """
-    lines = {}
-    for task, commands in _CHAINS.items():
-        runs = str(Path(out, task))
-        lines[task] = [[word.format(runs=runs) for word in command.split()] for command in commands]
-        if epochs is not None:
-            lines[task][0] += ["--epochs", str(epochs)]
-    return lines
+    runs = {task: str(Path(out, task)) for task in ("convnet", "autoencoder")}
+    of = {"convnet": _filled(_CONVNET, runs=runs["convnet"])}
+    names = paper.RATES["autoencoder"]
+    for optimizer in (one for name in names for one in optimizers.parse(name, "autoencoder")):
+        of[f"autoencoder, {optimizer.slug}"] = _filled(
+            _AUTOENCODER,
+            runs=runs["autoencoder"],
+            run=str(Path(runs["autoencoder"], f"{optimizer.slug}_seed0")),
+            optimizer=f"{optimizer.name}:{optimizer.rate:g}",
+        )
+    if epochs is not None:
+        for lines in of.values():
+            lines[0] += ["--epochs", str(epochs)]
+    return of
+
+
+def _filled(commands: tuple[str, ...], **words: str) -> list[list[str]]:
+    return [[word.format(**words) for word in command.split()] for command in commands]
 
 
 def run(
     out: str | Path, jobs: int | None = None, epochs: int | None = None
 ) -> Iterator[tuple[str, list[Step]]]:
-    """Trains, records, solves and explores both networks; what is there is not done again.
+    """Trains, records, solves and explores; what is there is not done again.
 
     Args:
         out: Directory of the runs.
-        jobs: How many networks side by side. Defaults to one a core, at most both.
-        epochs: Number of epochs, instead of the scales' own.
+        jobs: How many chains side by side. Defaults to one a core.
+        epochs: Number of epochs, instead of their own.
 
     Yields:
-        (name of the task, its list of `Step`) as each network ends.
+        (name of the chain, its list of `Step`) as each chain ends.
 
     Raises:
         ResultsError: If a stage failed; it has said why. Or if a process was killed.
     """
-    of_tasks = chains(out, epochs)
-    workers = min(len(of_tasks), jobs or os.cpu_count() or 1)
-    calls = {task: (lines,) for task, lines in of_tasks.items()}
+    calls = {chain: (lines,) for chain, lines in chains(out, epochs).items()}
+    workers = min(len(calls), jobs or os.cpu_count() or 1)
     with engines.environment({"TQDM_DISABLE": "1"}):
         yield from engines.completed(_chain, calls, workers)
 

@@ -12,11 +12,15 @@ from reproduce.stages import quick
 
 def test_every_step_is_a_command_of_its_own(tmp_path):
     out = tmp_path / "with a space"
-    for task, lines in quick.chains(out, epochs=3).items():
+    chains = quick.chains(out, epochs=3)
+    assert len(chains) == 6
+    for name, lines in chains.items():
+        task, _, run = name.partition(", ")
+        run = out / task / f"{run}_seed0" if run else out / task
         for arguments in lines:
             options = cli._parser().parse_args(arguments)
-            runs = options.out if arguments[0] == "train" else options.runs
-            assert runs == str(out / task)
+            train = arguments[0] == "train"
+            assert (options.out if train else options.runs) == str(out / task if train else run)
         assert lines[0][0] == "train" and lines[-1][0] == "explore"
         assert lines[0][-2:] == ["--epochs", "3"]
 
@@ -40,6 +44,6 @@ def test_quick_runs_are_trained_solved_explored_and_drawn(tmp_path, monkeypatch,
             assert len(pd.read_csv(directory / "results" / f"{name}.csv"))
     assert (tmp_path / "runs/quick/figures/paper/figure_6.png").is_file()
     lines = capfd.readouterr().out.splitlines()
-    assert sum(line.startswith("$ python -m reproduce") for line in lines) == 7
+    assert sum(line.startswith("$ python -m reproduce") for line in lines) == 19
     assert "The quick runs are in runs/quick" in lines[-1]
     assert cli.main(["quick", "--epochs", "3"]) == 0  # nothing is trained again
