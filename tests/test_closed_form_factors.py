@@ -67,8 +67,10 @@ def test_near_null_bound_is_never_below_that_of_the_spectrum(quadratic, rng):
     around = Local(quadratic)
     spectrum, found = Spectrum(around), near_null.find(around, largest_curvature(around))
     rounding = Rounding(quadratic, spectrum.largest, 1.0)
-    for _ in range(5):
-        slope = rng.normal(size=(1, SIZE)) * 10 ** rng.uniform(-8, 0)
+    slopes = [rng.normal(size=(1, SIZE)) * 10 ** rng.uniform(-8, 0) for _ in range(5)]
+    curvatures, directions = eigh(quadratic.hessian[0])
+    least = np.flatnonzero(curvatures > around.cut(spectrum.largest))[0]
+    for slope in (*slopes, directions[:, least][np.newaxis]):
         assert found.steepness(slope, 1.0, rounding) >= spectrum.steepness(slope, 1.0) * 0.999
 
 

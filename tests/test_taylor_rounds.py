@@ -172,11 +172,15 @@ def test_recorded_value_at_the_trajectory_is_the_incurred_loss(seed):
             optimizer="sgd",
             epochs=1,
             batch_size=4,
-            recorders=[nta.TaylorRounds(reduction=reduction, dtype="float64")],
+            recorders=[
+                nta.TaylorRounds(reduction=reduction, dtype="float64", bias=bias, name=name)
+                for name, bias in (("kernel", False), ("with bias", True))
+            ],
         )
-        for layer in ("dense_2", "dense_3", "dense_4"):
-            table = nta.regret(run, layer, radius=0.0)
-            assert table["regret"].iloc[0] == pytest.approx(0, abs=1e-6)
+        for name in run.records:
+            for layer in ("dense_2", "dense_3", "dense_4"):
+                table = nta.regret(run, layer, name, radius=0.0)
+                assert table["regret"].iloc[0] == pytest.approx(0, abs=1e-6)
 
 
 def test_float32_products_agree_with_float64(sample):

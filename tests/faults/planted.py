@@ -90,7 +90,8 @@ MUTATIONS = [
         ("steep += 2 * self._residual * reach", "pass"),
         ("return (steep + rounding.of_slope) / (2 * math.sqrt(least))",
          "return (steep + rounding.of_slope) / (4 * math.sqrt(least))"),
-        ("if len(basis) == most:", "if False:"),
+        ("if len(basis) == most:", "if False:",
+         "no direction can be added any more, and the iterations end without a result, too"),
     ),
     *_planted(
         "nta_tf/solvers/inertia.py",
@@ -101,7 +102,8 @@ MUTATIONS = [
     *_planted(
         "nta_tf/solvers/krylov_space.py",
         _CLOSED_FORM,
-        ("u = (step * (radius / np.linalg.norm(step))) @ self._basis", "u = step @ self._basis"),
+        ("u = (step * (radius / np.linalg.norm(step))) @ self._basis", "u = step @ self._basis",
+         "the secular equation is solved to 1e-14 of the length"),
         ("if np.linalg.norm(slope / values) > radius:", "if True:"),
     ),
     *_planted(
@@ -208,7 +210,7 @@ MUTATIONS = [
     ),
     *_planted(
         "nta_tf/linearization/rules/dense.py",
-        "test_linearization.py",
+        "test_linearization.py test_solvers_maps.py test_gradient_tensor_rounds.py",
         ("return total / tf.cast(tf.shape(jacobian)[0], total.dtype)", "return total"),
         ("tiles *= of_input[:, np.newaxis, :, np.newaxis]", "pass"),
     ),
