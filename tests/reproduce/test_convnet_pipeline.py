@@ -49,7 +49,7 @@ def test_training_keeps_weights_and_accuracy_and_records_come_later(runs):
 def test_records_added_since_are_known_to_the_readers(runs):
     records = find_runs(runs)["config"].iloc[0]["records"]
     assert records["figures"]["reduction"] == "batch_mean"
-    assert records["definition"]["examples"] == 8
+    assert records["definition"]["examples"] == 4
     assert records["activations"]["points"] == 64
     units = {name: layer["units"] for name, layer in records["activations"]["layers"].items()}
     assert units == {"conv2d_1": 10_000, "conv2d_2": 10_000, "conv2d_3": 3136, "dense_4": 192}
