@@ -183,6 +183,22 @@ def test_recorded_value_at_the_trajectory_is_the_incurred_loss(seed):
                 assert table["regret"].iloc[0] == pytest.approx(0, abs=1e-6)
 
 
+def test_bias_as_weight_moves_its_preactivation_by_as_much(seed):
+    model = dense_chain(*CHAINS["narrow middle"], seed=seed)
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(4, 6))
+    lin = nta.linearize(model, x)
+    before = {layer: model.get_layer(layer).get_weights() for layer in ("dense_2", "dense_3")}
+    recorder = nta.TaylorRounds(list(before), dtype="float64", bias=True)
+    run = nta.train(model, x, x, optimizer="sgd", epochs=1, batch_size=4, recorders=[recorder])
+    for layer, (kernel, bias) in before.items():
+        (problem,) = nta.recorders.taylor_reader(run).problems(nta.scopes.Scope(layer))
+        change = generator.normal(size=bias.shape)
+        found = problem.quadratic(0).value(np.vstack([kernel, bias + change]).reshape(1, -1))
+        predicted = lin.outputs + np.einsum("bka,a->bk", lin.jacobian(layer), change)
+        assert found == pytest.approx(np.mean((predicted - x) ** 2), rel=1e-9)
+
+
 def test_float32_products_agree_with_float64(sample):
     """On the paper's autoencoder and real digits, to well below what a figure shows."""
     digits = sample.x[:1024].reshape(1024, 784)
