@@ -229,6 +229,16 @@ def test_sgd_without_a_ball_does_not_end_where_it_began():
     assert uneven.status is Status.MAX_ITERATIONS and uneven.loss > 0.4
 
 
+def test_a_gap_above_the_tolerance_is_not_solved(rng):
+    problem, _ = taylor_problems.problem(rng, "tall")
+    once = nta.solvers.Newton(max_iterations=1)
+    gap = minimize(problem, 0.3, once, tolerance=1e-9).gap
+    for share, solved in ((0.1, False), (10.0, True)):
+        tolerance = share * gap / minimize(problem, 0.3).loss
+        optimum = minimize(problem, 0.3, once, tolerance=tolerance)
+        assert optimum.status.solved == solved, (optimum.gap, gap)
+
+
 def test_sgd_that_diverges_does_not_blame_the_problem():
     optimum = least_squares([1.0], 1e3, max_passes=2000)
     assert optimum.status is Status.DIVERGED and not optimum.status.solved
