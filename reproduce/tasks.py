@@ -124,7 +124,8 @@ _MEAN = nta.Protocol.preset("figures", **_MIXED)
 _FEW = nta.Protocol.preset("definition", schedule="1 an epoch", examples=8, **_MIXED)
 _QUICK_PROTOCOLS = (_MEAN, dataclasses.replace(_FEW, examples=4))
 _CONVNET_PROTOCOLS = (
-    *(_MEAN, _FEW),
+    _MEAN,
+    _FEW,
     nta.Protocol("mean_4_an_epoch", "batch_mean", "4 an epoch", **_MIXED),
 )
 _LOSSLESS = 5085  # images of CIFAR-10 of which the originals were recovered

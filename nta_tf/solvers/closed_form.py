@@ -155,7 +155,7 @@ def _value_and_gap(local, curvature, weights, radius):
     if distance <= radius * (1 - 1e-9):
         gap = _gap_without_ball(curvature, local.parts(slope), reach, rounding)
     if math.isfinite(radius):
-        on_ball = max(frank_wolfe_gap(slope, displacement, radius), 0.0)
+        on_ball = frank_wolfe_gap(slope, displacement, radius)
         # What the slope's rounding, and an H that is not quite convex, add on the way.
         way = radius + distance
         on_ball += way * (rounding.of_slope + way * rounding.of_curvature)

@@ -36,12 +36,12 @@ def convnet(results: Results) -> str:
 @registered("exploration_convnet_seeds")
 def convnet_seeds(results: Results) -> str:
     """The first epochs of the convnet, seed by seed: those that the shorter runs have, too."""
-    experiments = ["cifar10", "cifar10_20_epochs"]
-    losses = results.losses[results.losses["experiment"].isin(experiments)]
+    whole, shorter = "cifar10", "cifar10_20_epochs"
+    losses = results.losses[results.losses["experiment"].isin([whole, shorter])]
+    again = losses[losses["experiment"] == shorter]
+    last = int(again["epoch"].max())
     distances = results.exploration["minimum_hamming"]
     distances = distances[distances["scope"] == "network"]
-    last = int(losses[losses["experiment"] == experiments[1]]["epoch"].max())
-    again = losses[losses["experiment"] == experiments[1]]
     rows = []
     for one in optimizers.of_table(again):
         of_one = optimizers.rows(losses, one)
@@ -56,7 +56,7 @@ def convnet_seeds(results: Results) -> str:
         "seed",
         f"loss of epoch {last}",
         "accuracy",
-        f"{_TITLES['minimum_hamming']}",
+        _TITLES["minimum_hamming"],
     ]
     return table(head, rows)
 

@@ -17,7 +17,6 @@ _PARTS = {
 def growth(results: Results) -> str:
     """Each cost against each size, the exponent that was measured and that of the arithmetic."""
     content = speed.read("growth_of_costs")
-    machine = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
     notes = "".join(f" {note}" for note in content["notes"])
     header = ["", "against", "sizes", "processor seconds", "exponent", "of the arithmetic"]
     rows = [
@@ -31,4 +30,4 @@ def growth(results: Results) -> str:
         ]
         for curve in content["curves"]
     ]
-    return f"\n*{content['date']}; {machine}.{notes}*\n\n" + table(header, rows)
+    return f"\n*{speed.where_and_when(content)}.{notes}*\n\n" + table(header, rows)

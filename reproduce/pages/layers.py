@@ -18,10 +18,9 @@ def rules(results: Results) -> str:
 def measured(results: Results) -> str:
     """Error, time and memory of each kind of layer and each model, beside `tape.jacobian`."""
     content = speed.read("layers")
-    machine = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
     notes = "; ".join(content["notes"])
     header = ["", "how", "worst error", "ms", "ms, tape.jacobian", "ratio", "MB", "MB, tape"]
-    return f"\n*{content['date']}; {machine}. {notes}.*\n\n" + table(
+    return f"\n*{speed.where_and_when(content)}. {notes}.*\n\n" + table(
         header, [_row(entry) for entry in content["tables"]]
     )
 

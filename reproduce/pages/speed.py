@@ -42,6 +42,19 @@ def read(name: str) -> dict:
         ) from error
 
 
+def where_and_when(content: dict) -> str:
+    """The date of a measurement, and the machine.
+
+    Args:
+        content: As `read` returns it.
+
+    Returns:
+        A phrase.
+    """
+    machine = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
+    return f"{content['date']}; {machine}"
+
+
 def rendered(content: dict) -> str:
     """A benchmark as text: where and when, its tables, and what was noted.
 
@@ -51,8 +64,7 @@ def rendered(content: dict) -> str:
     Returns:
         Markdown.
     """
-    machine = ", ".join(f"{key} {value}" for key, value in content["machine"].items())
-    parts = [f"*{content['date']}; {machine}.*"]
+    parts = [f"*{where_and_when(content)}.*"]
     for entry in content["tables"]:
         parts += [f"**{entry['title']}**", _timings(entry)]
     if content["notes"]:

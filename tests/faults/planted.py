@@ -66,7 +66,7 @@ MUTATIONS = [
         ("(2 * curvature.slope_without_curvature + of_slope) * reach",
          "(curvature.slope_without_curvature + of_slope) * reach"),
         ("slope, reach, rounding) ** 2 + flat)", "slope, reach, rounding) ** 2)"),
-        ("on_ball = max(frank_wolfe_gap(slope, displacement, radius), 0.0)", "on_ball = 0.0"),
+        ("on_ball = frank_wolfe_gap(slope, displacement, radius)", "on_ball = 0.0"),
         ("on_ball += way * (rounding.of_slope + way * rounding.of_curvature)", "pass",
          "what the slope's rounding can do on the way is no more than twice `rounding.of_value`, "
          "which is added to every gap and is itself the worst case of P roundings"),

@@ -114,7 +114,7 @@ class LinearizedChain:
             last = self._evaluation.kernels[-1]
             return (
                 rows,
-                tf.matmul(last, last, transpose_b=True) / outputs,
+                sweeps.top_gram(self._evaluation) / outputs,
                 tf.linalg.matvec(last, mean_errors) / outputs,
             )
         identity = tf.eye(outputs, dtype=mean_errors.dtype) / outputs
