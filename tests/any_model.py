@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import pytest
 
 import nta_tf as nta
 from tests.recording import assert_same_record
@@ -50,9 +49,3 @@ def plain(dtype=None, name=None):
     hidden = layers.Dense(4, "relu", name="hidden", dtype=dtype)(inputs)
     outputs = layers.Dense(CLASSES, name="top", dtype=dtype)(hidden)
     return seeded(keras.Model(inputs, outputs, name=name))
-
-
-def slow(cases, *names):
-    """The cases, some of them behind the marker: others hold nearly the same."""
-    marks = dict.fromkeys(names, pytest.mark.slow)
-    return [pytest.param(one, marks=marks[one]) if one in marks else one for one in cases]

@@ -17,11 +17,11 @@ from tests.any_model import (
     layers,
     plain,
     seeded,
-    slow,
     taylor,
     train,
 )
 from tests.recording import KeepRounds, assert_same_trace
+from tests.variants import slow
 
 
 class _Subclassed(keras.Model):

@@ -12,6 +12,7 @@ from nta_tf.linearization import Linearization, rules
 from nta_tf.linearization.derivatives import Derivatives
 from reproduce.pages import speed
 from tests.reference import layer_network as reference
+from tests.variants import slow
 
 # Loops of recurrent layers, and gradients of grouped convolutions, take long to trace.
 SLOW_LAYERS = (
@@ -23,10 +24,6 @@ SLOW_LAYERS = (
     "Conv1D grouped, strided",
 )
 SLOW_MODELS = ("MobileNetV2", "EfficientNetB0", "LSTM", "GRU", "vision transformer")
-
-
-def _marked(names, slow):
-    return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in names]
 
 
 def _expected(lin, model, x, variable):
@@ -45,7 +42,7 @@ def _random_changes(lin, names, generator):
     return {name: generator.normal(size=lin.kernel(name).shape) for name in names}
 
 
-@pytest.mark.parametrize("kind", _marked(zoo.LAYERS, SLOW_LAYERS))
+@pytest.mark.parametrize("kind", slow(zoo.LAYERS, *SLOW_LAYERS))
 def test_layers_equal_loops_over_outputs(kind, seed):
     model, x = zoo.layer_problem(kind, seed=seed)
     paths = [variable.path for variable in model.trainable_variables]
@@ -75,7 +72,7 @@ def test_layers_equal_loops_over_outputs(kind, seed):
 
 
 @pytest.mark.parametrize(
-    "kind", _marked([kind for kind, (*_, rule) in zoo.LAYERS.items() if rule], SLOW_LAYERS)
+    "kind", slow([kind for kind, (*_, rule) in zoo.LAYERS.items() if rule], *SLOW_LAYERS)
 )
 def test_rules_equal_differentiation_of_the_variables(kind, seed):
     model, x = zoo.layer_problem(kind, seed=seed)
@@ -92,7 +89,7 @@ def test_rules_equal_differentiation_of_the_variables(kind, seed):
         np.testing.assert_allclose(mean, np.mean(tensor, axis=0), atol=1e-11)
 
 
-@pytest.mark.parametrize("name", _marked(zoo.MODELS, SLOW_MODELS))
+@pytest.mark.parametrize("name", slow(zoo.MODELS, *SLOW_MODELS))
 def test_models_equal_differences_in_float64(name):
     """The benchmark's own check, of some weights of each model."""
     error, how = benchmark.worst_error(name, most=3)

@@ -13,6 +13,7 @@ from nta_tf.linearization.engines import ChainEngine, TapeEngine, engine_of
 from nta_tf.linearization.taps import TappedModel
 from tests.networks import CHAINS, dense_chain, reference_of
 from tests.reference.dense_network import mean_squared_error
+from tests.variants import slow
 
 METHODS = ("auto", "pfor", "per_output")
 EXAMPLES = 5
@@ -48,9 +49,7 @@ def test_jacobian_and_gradient_tensor_equal_the_reference(problem, method):
             )
 
 
-@pytest.mark.parametrize(
-    "method", ["auto", pytest.param("pfor", marks=pytest.mark.slow), "per_output"]
-)
+@pytest.mark.parametrize("method", slow(METHODS, "pfor"))
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
 def test_predictions_equal_the_reference(problem, method, reduction, seed):
     model, network, inputs, _ = problem

@@ -11,6 +11,7 @@ import nta_tf as nta
 from tests.networks import CHAINS, dense_chain, reference_of
 from tests.recording import KeepRounds
 from tests.reference.dense_network import DenseNetwork, taylor_optimum
+from tests.variants import slow
 
 EPOCHS, EXAMPLES, BATCH = 3, 21, 4  # five steps an epoch, one example left out
 SCHEDULES = ("every step", "1 an epoch", "8 log-spaced")
@@ -79,12 +80,7 @@ _MORE_CHAINS = ("wide middle", "leaky", "linear middle")  # a training each
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, id=name.replace(" ", "-"), marks=[pytest.mark.slow] * marked)
-        for name in CHAINS
-        for marked in [name in _MORE_CHAINS]
-    ],
+    "name", slow(CHAINS, *_MORE_CHAINS), ids=lambda name: name.replace(" ", "-")
 )
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
 @pytest.mark.parametrize("schedule", SCHEDULES)
