@@ -23,3 +23,28 @@ def compiled(method: Callable, **options: Any) -> Callable:
         It, compiled.
     """
     return tf.function(functools.partial(method), **options)
+
+
+def by_shapes(method: Callable) -> Callable:
+    """`compiled` of a function of a minibatch and of weights, which takes half as long to call.
+
+    A `tf.function` looks at every argument of every call. The shapes of a model's weights never
+    change; so what was traced is found again by the shapes of the minibatch alone.
+
+    Args:
+        method: Function of `inputs`, a list of tensors, and `weights`, a list of tensors of always
+            the same shapes. It has no Python control flow that depends on tensors.
+
+    Returns:
+        It, compiled.
+    """
+    function: Any = compiled(method, autograph=False)
+    traced: dict[tuple, Callable] = {}
+
+    def call(inputs: list[tf.Tensor], weights: list[tf.Tensor]) -> Any:
+        key = tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in inputs)
+        if key not in traced:
+            traced[key] = function.get_concrete_function(inputs, weights)
+        return traced[key](inputs, weights)
+
+    return call

@@ -241,13 +241,47 @@ def test_linearization_belongs_to_the_weights_of_its_time(seed):
     model = dense_chain((4, 5, 3), ("relu", "linear"), seed=seed)
     x = np.random.default_rng(seed).normal(size=(EXAMPLES, 4))
     for method in METHODS:
-        lin = nta.linearize(model, x, method=method)
+        lin, other = (nta.linearize(model, x, method=method) for _ in range(2))
         kernel = lin.kernel("dense_1").numpy()
-        expected = nta.linearize(model, x, method=method).jacobian("dense_1").numpy()
+        now = nta.linearize(model, x, method=method)
+        expected, outputs = now.jacobian("dense_1").numpy(), now.outputs.numpy()
         model.get_layer("dense_1").kernel.assign_add(np.ones_like(kernel))
         model.get_layer("dense_2").kernel.assign_add(np.ones((5, 3)))
         np.testing.assert_array_equal(lin.jacobian("dense_1"), expected)
         np.testing.assert_array_equal(lin.kernel("dense_1"), kernel)
+        np.testing.assert_array_equal(other.outputs, outputs)  # before any J of it
+        np.testing.assert_array_equal(lin.outputs, outputs)
+
+
+def test_jacobian_of_a_chain_brings_the_forward_pass_along(seed, monkeypatch):
+    model = dense_chain((4, 5, 3, 2), ("relu", "relu", "linear"), seed=seed)
+    x = np.random.default_rng(seed).normal(size=(EXAMPLES, 4))
+    expected = nta.linearize(model, x, method="per_output")
+    lin = nta.linearize(model, x)
+
+    def never(*args):
+        raise AssertionError("a second call")
+
+    monkeypatch.setattr(ChainEngine, "evaluate", never)
+    for name in ("dense_2", "dense_1", "dense_3"):
+        np.testing.assert_allclose(lin.jacobian(name), expected.jacobian(name), atol=1e-12)
+        np.testing.assert_allclose(lin.layer_input(name), expected.layer_input(name), atol=1e-12)
+    np.testing.assert_allclose(lin.outputs, expected.outputs, atol=1e-12)
+
+
+def test_what_comes_after_the_first_dense_layer_is_not_run_to_reach_it(seed):
+    model = keras.Sequential(
+        [keras.Input((2, 2)), keras.layers.Flatten(), keras.layers.Rescaling(3.0)]
+        + [keras.layers.Dense(3, "tanh", name="dense_1"), keras.layers.Dense(2, name="dense_2")]
+    )
+    x = np.random.default_rng(seed).normal(size=(EXAMPLES, 2, 2)).astype("float32")
+    opened = engine_of(model, x).model
+    calls = []
+    first = model.get_layer("dense_1")
+    first.call = lambda *args: calls.append(args)
+    reached = opened.reached([tf.constant(x)], opened.taps["dense_1"].layer_input)
+    np.testing.assert_allclose(reached, 3 * x.reshape(EXAMPLES, 4), rtol=1e-6)
+    assert not calls
 
 
 def test_linearize_leaves_the_model_as_it_was(seed):

@@ -34,7 +34,7 @@ class Derivatives:
 
     def __init__(self, model: EvaluatedModel, variables: Mapping[str, keras.Variable]) -> None:
         self._model = model
-        places = {id(variable): place for place, variable in enumerate(model.variables)}
+        places = model.places()
         self._places = {name: places[id(variable)] for name, variable in variables.items()}
         self._push_compiled = compiled(self._push, autograph=False)
         self._pull_compiled = compiled(self._pull, autograph=False)

@@ -69,15 +69,21 @@ class Graph:
         self._clones: list[keras.Model] = []
         self.inputs, self.outputs = self._walk(model, prefix="")
 
-    def run(self, inputs: list, evaluate: Callable[[LayerCall, Any, Any], Any]) -> list:
+    def run(
+        self,
+        inputs: list,
+        evaluate: Callable[[LayerCall, Any, Any], Any],
+        wanted: keras.KerasTensor | None = None,
+    ) -> list:
         """Runs the calls on tensors.
 
         Args:
             inputs: List of tensors, one an input.
             evaluate: Function of (call, args, kwargs) that returns the call's output.
+            wanted: The symbolic tensor with which it ends, or None for the outputs.
 
         Returns:
-            A list of the outputs.
+            A list of the outputs, or of what was wanted alone.
         """
         values = {id(symbol): tensor for symbol, tensor in zip(self.inputs, inputs)}
 
@@ -85,11 +91,14 @@ class Graph:
             return values[id(leaf)] if isinstance(leaf, keras.KerasTensor) else leaf
 
         for call in self.calls:
+            if id(wanted) in values:
+                break
             args, kwargs = keras.tree.map_structure(value, (call.args, call.kwargs))
             output = evaluate(call, args, kwargs)
             for symbol, tensor in zip(_tensors(call.output), keras.tree.flatten(output)):
                 values[id(symbol)] = tensor
-        return [values[id(symbol)] for symbol in self.outputs]
+        symbols = self.outputs if wanted is None else [wanted]
+        return [values[id(symbol)] for symbol in symbols]
 
     def _walk(self, model, prefix):
         """Writes the calls of a model down; returns its symbolic inputs and outputs."""

@@ -16,7 +16,7 @@ from nta_tf import precision
 from nta_tf.linearization.evaluated import EvaluatedModel, Outputs, Weights, chosen
 from nta_tf.linearization.graph import Graph, LayerCall
 from nta_tf.linearization.inputs import checked_inputs
-from nta_tf.linearization.taking_over import grouped
+from nta_tf.linearization.taking_over import by_their_rules, grouped
 from nta_tf.variables import seed_states
 
 
@@ -92,6 +92,13 @@ class OpenedModel(EvaluatedModel):
 
         self.run(inputs, evaluate)
         return pairs
+
+    def reached(self, inputs: Sequence[tf.Tensor], symbol: keras.KerasTensor) -> tf.Tensor:
+        """What stands for a symbolic tensor, in inference mode; what comes after is not run."""
+        with by_their_rules(self.grouped), precision.in_single_precision(self.low):
+            return _Inference(lambda tensors: self._graph.run(tensors, _call_as_it_is, symbol)[0])(
+                list(inputs), training=False
+            )
 
     def _run(self, inputs: Any, evaluate: Callable, weights: Weights | None) -> list:
         inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]

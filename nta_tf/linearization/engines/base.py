@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from nta_tf import precision
 from nta_tf.linearization.evaluated import EvaluatedModel
 from nta_tf.linearization.softmax import ends_in_softmax
 from nta_tf.linearization.taps import Tap
@@ -27,6 +26,7 @@ class Engine(abc.ABC):
         weights: The `Weight`s that may vary, by name.
         layers: Names of those that were asked for.
         taps: `Tap` of each layer that a rule knows, by the name of its kernel (or scale, ...).
+        values: Where the values of `weights` stand among those of all variables, by name.
     """
 
     def __init__(
@@ -36,6 +36,8 @@ class Engine(abc.ABC):
         self.weights = dict(weights)
         self.layers = list(layers)
         self.taps: dict[str, Tap] = {}
+        places = model.places()
+        self.values = {name: places[id(weight.variable)] for name, weight in weights.items()}
         self._softmax: bool | None = None
         self._places: dict[str, str] = {}
         names: dict[int, str] = {}
@@ -75,16 +77,20 @@ class Snapshot(abc.ABC):
 
     Everything is computed when it is asked for, at the weights of that time, and kept.
 
+    Args:
+        engine: The `Engine`.
+        inputs: The minibatch, a list of tensors.
+        weights: Values of all variables of the model, in their order.
+
     Attributes:
         values: The weights that may vary, by name.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, inputs: list[tf.Tensor], weights: list[tf.Tensor]) -> None:
         self._engine = engine
-        self.values = {
-            name: precision.at_least_single(tf.identity(weight.variable.value))
-            for name, weight in engine.weights.items()
-        }
+        self._inputs = inputs
+        self._weights = weights
+        self.values = {name: self._weights[place] for name, place in engine.values.items()}
 
     @property
     @abc.abstractmethod

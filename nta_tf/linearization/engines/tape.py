@@ -74,9 +74,7 @@ class TapeSnapshot(Snapshot):
     _engine: TapeEngine
 
     def __init__(self, engine: TapeEngine, inputs: list[tf.Tensor]) -> None:
-        super().__init__(engine)
-        self._inputs = inputs
-        self._weights = engine.model.snapshot()
+        super().__init__(engine, inputs, engine.model.snapshot())
         self._forward: Any = None
         self._jacobians: dict[str, tf.Tensor] = {}
         self._means: dict[str, tf.Tensor] = {}

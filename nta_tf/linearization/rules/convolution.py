@@ -74,7 +74,9 @@ class ConvolutionRule(Rule):
         tensors = []
         for group, rows in enumerate(tf.split(flat, layer.groups, axis=-1)):
             windows = self._windows(layer, self._channels(layer, layer_input, group))
-            tensors.append(tf.matmul(windows[:, tf.newaxis], rows, transpose_a=True))
+            # Turned once, and not again in the product of every output.
+            turned = tf.linalg.matrix_transpose(windows)
+            tensors.append(tf.matmul(turned[:, tf.newaxis], rows))
         tensor = tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis=-1)
         return tf.reshape(tensor, (batch, components, *layer.kernel.shape))
 
