@@ -3,9 +3,10 @@
     python -m benchmarks.jacobian [--repeats 5] [--skip-tape-tensors]
 
 Rows are TensorFlow's own GradientTape, `torch.func` and `jax.vmap` where they are installed (on
-the CPU, with as many threads), and `nta.linearize` from the minibatch to the tensor. Every row
-first checks that it computed the same numbers. The same networks are remade in torch and JAX from
-the Keras weights. Install the others into another environment than this project's:
+the CPU, with as many threads), and `nta.linearize`, each from the minibatch to an array of NumPy
+that shares the tensor's memory. Every row first checks that it computed the same numbers. The same
+networks are remade in torch and JAX from the Keras weights. Install the others into another
+environment than this project's:
 
     python -m venv other && other/bin/pip install -e . torch jax
 """
@@ -66,7 +67,7 @@ class TensorFlow:
         self._example = tf.function(self._example_tensor)
 
     def jacobian(self, how):
-        return self._by_tape(self.x).numpy()
+        return np.asarray(self._by_tape(self.x))
 
     def gradient_tensor(self, how):
         return tf.stack([self._example(row) for row in self.x]).numpy()
@@ -107,15 +108,18 @@ class Torch:
         torch.set_num_threads(os.cpu_count())
         self.torch = torch
         self.lower, self.step, self.upper = split(steps_of(model), name)
-        x = torch.from_numpy(np.array(x))
-        with torch.no_grad():
-            self.below = torch.func.vmap(lambda one: self._run(self.lower, one))(x)
-            self.at = torch.func.vmap(lambda one: self._linear(self.step, one))(self.below)
+        self.x = torch.from_numpy(np.array(x))
         self.kernel = torch.from_numpy(self.step[2])
 
     def jacobian(self, how):
         func = self.torch.func
-        return func.vmap(getattr(func, how)(self._above))(self.at).numpy()
+
+        def of_example(x):
+            at = self._linear(self.step, self._run(self.lower, x))
+            return getattr(func, how)(self._above)(at)
+
+        with self.torch.no_grad():
+            return func.vmap(of_example)(self.x).numpy()
 
     def gradient_tensor(self, how):
         func = self.torch.func
@@ -123,7 +127,11 @@ class Torch:
         def output(kernel, below):
             return self._above(self._linear(self.step, below, kernel))
 
-        return func.vmap(getattr(func, how)(output), (None, 0))(self.kernel, self.below).numpy()
+        def of_example(x):
+            return getattr(func, how)(output)(self.kernel, self._run(self.lower, x))
+
+        with self.torch.no_grad():
+            return func.vmap(of_example)(self.x).numpy()
 
     def _above(self, preactivation):
         activated = self.torch.relu(preactivation) if self.step[-1] else preactivation
@@ -167,24 +175,28 @@ class Jax:
 
         self.jax, self.np = jax, jax.numpy
         self.lower, self.step, self.upper = split(steps_of(model), name)
-        self.below = jax.vmap(lambda one: self._run(self.lower, one))(self.np.asarray(x))
-        self.at = jax.vmap(lambda one: self._linear(self.step, one))(self.below)
+        self.x = x
         self._compiled = {}
 
     def jacobian(self, how):
+        def of_example(x):
+            at = self._linear(self.step, self._run(self.lower, x))
+            return getattr(self.jax, how)(self._above)(at)
+
         if how not in self._compiled:
-            by_example = self.jax.vmap(getattr(self.jax, how)(self._above))
-            self._compiled[how] = self.jax.jit(by_example)
-        return np.asarray(self._compiled[how](self.at))
+            self._compiled[how] = self.jax.jit(self.jax.vmap(of_example))
+        return np.asarray(self._compiled[how](self.x))
 
     def gradient_tensor(self, how):
         def output(kernel, below):
             return self._above(self._linear(self.step, below, kernel))
 
+        def of_example(x):
+            return getattr(self.jax, how)(output)(self.step[2], self._run(self.lower, x))
+
         if ("tensor", how) not in self._compiled:
-            by_example = self.jax.vmap(getattr(self.jax, how)(output), (None, 0))
-            self._compiled["tensor", how] = self.jax.jit(by_example)
-        return np.asarray(self._compiled["tensor", how](self.step[2], self.below))
+            self._compiled["tensor", how] = self.jax.jit(self.jax.vmap(of_example))
+        return np.asarray(self._compiled["tensor", how](self.x))
 
     def _above(self, preactivation):
         activated = self.jax.nn.relu(preactivation) if self.step[-1] else preactivation
@@ -270,10 +282,10 @@ def main():
         others = contenders(model, x, name)
 
         def jacobian(model=model, x=x, name=name):
-            return nta.linearize(model, x, name).jacobian(name).numpy()
+            return np.asarray(nta.linearize(model, x, name).jacobian(name))
 
         def tensor(model=model, x=x, name=name):
-            return nta.linearize(model, x, name).gradient_tensor(name).numpy()
+            return np.asarray(nta.linearize(model, x, name).gradient_tensor(name))
 
         title = f"{model.name}, {name}, {len(x)} examples"
         rows = rows_of("jacobian", jacobian, others, options.repeats)

@@ -6,7 +6,6 @@ import collections.abc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -54,7 +53,7 @@ def checked_inputs(model: OpenedModel, x: Any) -> list[tf.Tensor]:
 def check_finite(inputs: Sequence[tf.Tensor]) -> None:
     """Raises if an input holds NaN or infinite values."""
     for tensor in inputs:
-        if tensor.dtype.is_floating and not np.isfinite(keras.ops.convert_to_numpy(tensor)).all():
+        if tensor.dtype.is_floating and not np.isfinite(np.asarray(tensor)).all():
             raise ValueError("The inputs hold NaN or infinite values; remove them first.")
 
 
