@@ -1,5 +1,7 @@
 """Walks a traced function's graph, nested functions included, and looks at each op."""
 
+import functools
+
 from tensorflow.python.framework import kernels
 
 HOST_CALLBACKS = {
@@ -46,12 +48,17 @@ def without_gpu_kernel(concrete):
 
 def lists_gpu_kernels():
     """Whether this build of TensorFlow registers GPU kernels."""
-    registered = kernels.get_registered_kernels_for_op("Cholesky").kernel
+    registered = _registered("Cholesky")
     return any(kernel.device_type == "GPU" for kernel in registered)
 
 
+@functools.cache  # the registry is written out and read again at every call
+def _registered(op):
+    return kernels.get_registered_kernels_for_op(op).kernel
+
+
 def _has_gpu_kernel(node):
-    registered = kernels.get_registered_kernels_for_op(node.op).kernel
+    registered = _registered(node.op)
     return any(
         kernel.device_type in ("GPU", "DEFAULT") and _accepts(kernel, node) for kernel in registered
     )

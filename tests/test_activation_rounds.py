@@ -131,6 +131,7 @@ def test_other_points_than_those_of_the_training():
     np.testing.assert_array_equal(_unpacked(run), _bits_of_weights(run, others))
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_early_has_the_epochs_that_are_done(tmp_path):
     x = _data()
 

@@ -44,12 +44,14 @@ class TestSeveralInputs:
         x, _ = self._data()
         return [taylor(["table/embeddings", "hidden"]), nta.ActivationRounds(x, schedule=SCHEDULE)]
 
+    @pytest.mark.slow
     def test_a_dictionary_is_recorded_and_replayed(self):
         run = assert_replayed(self._model, *self._data(), self._recorders)
         assert nta.regret(run, "hidden", checkpoints=1, solver="row_space")["round"].tolist() == [6]
         assert nta.exploration.switches(run).shape == (18,)
         assert run.records["per_example"].config["forms"]["table/embeddings"] == "gradient_tensor"
 
+    @pytest.mark.slow
     def test_lists_and_names_are_the_same_training(self):
         x, y = self._data()
         as_list = [x["left"], x["t"]]
@@ -71,6 +73,7 @@ class TestSeveralInputs:
         jacobian = record.read_rounds("hidden/jacobian")[-1]
         np.testing.assert_allclose(jacobian, lin.jacobian("hidden"), atol=1e-5)
 
+    @pytest.mark.slow
     def test_in_fit(self):
         x, y = self._data()
         model = self._model()
@@ -167,6 +170,7 @@ class TestSharedPaths:
         names = list(nta.variables.recorded_variables(model))
         assert len(set(paths)) < len(paths) == len(set(names))
 
+    @pytest.mark.slow
     def test_they_are_recorded_and_replayed(self):
         def recorders():
             return [

@@ -96,6 +96,7 @@ class TestAnyModelAndVariable:
             run = train(_subclassed(), *data(), epochs=epochs, directory=tmp_path / "run")
         assert_same_trace(run, train(_subclassed(), *data(), epochs=2))
 
+    @pytest.mark.slow
     def test_in_fit(self):
         (x, y), model = data(), _subclassed()
         model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))

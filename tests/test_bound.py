@@ -15,6 +15,7 @@ from tests.networks import CHAINS, dense_chain, reference_of
 from tests.recording import KeepRounds
 from tests.reference import bound as reference
 from tests.reference.dense_network import DenseNetwork
+from tests.variants import slow
 
 EPOCHS, EXAMPLES, BATCH, RATE = 3, 21, 4, 0.05  # five steps an epoch
 WIDTHS, ACTIVATIONS = CHAINS["narrow middle"]
@@ -102,7 +103,11 @@ def test_identity_holds_for_any_v_in_plain_gradient_descent(rng):
 
 
 @pytest.mark.parametrize(
-    ("record", "layer"), [*(("per_example", layer) for layer in LAYERS), ("tensors", "dense_2")]
+    ("record", "layer"),
+    [
+        *(("per_example", layer) for layer in LAYERS),
+        pytest.param("tensors", "dense_2", marks=pytest.mark.slow),
+    ],
 )
 def test_table_equals_the_reference(kept, rounds, record, layer):
     model, run, _ = kept
@@ -152,6 +157,7 @@ def test_regret_is_that_of_the_table_of_regret(kept):
         assert not _breaks(table).any()
 
 
+@pytest.mark.slow
 def test_network_adds_up_its_layers(kept):
     _, run, _ = kept
     table = nta.regret_bound(run, "network", record="tensors", radius=0.0)  # V is the centre
@@ -162,7 +168,7 @@ def test_network_adds_up_its_layers(kept):
     assert (table["slack"] > 0).all()
 
 
-@pytest.mark.parametrize("rate", [1.0, 0.1])
+@pytest.mark.parametrize("rate", slow([1.0, 0.1], 0.1))
 def test_bound_of_the_paper_s_autoencoder(sample, rate):
     """In float32, on digits: free optima and those on the ball, a hidden and the output layer."""
     digits = sample.x[:512].reshape(512, 784)
@@ -210,7 +216,7 @@ def test_cross_entropy_of_convolutions_has_a_bound(rng):
     assert (table["slack"] > table["rounding"]).all()
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+@pytest.mark.parametrize("optimizer", slow(["adam", "rmsprop"], "adam"))
 def test_other_optimizers_have_no_bound_but_a_linearized_regret(optimizer):
     _, run = _train([_normal_equations(), nta.GradientNorms()], optimizer)
     table = nta.regret_bound(run, "dense_3")
@@ -236,6 +242,7 @@ class TestPlantedErrors:
         table = nta.regret_bound(run, "dense_2", record="tensors", checkpoints=1)
         assert (table["regret"] > table["bound"] + table["rounding"]).all()
 
+    @pytest.mark.slow
     def test_wrong_weights_of_one_round(self):
         _, run = _train([_normal_equations(), _WrongWeight()])
         for layer in LAYERS:  # those of the others are the gradients of another network
@@ -256,7 +263,7 @@ class TestPlantedErrors:
         monkeypatch.setattr(GradientNormReader, "layer", wrong)
         assert _breaks(nta.regret_bound(run, "dense_2", "per_example")).any()
 
-    @pytest.mark.parametrize("factor", [0.9, 1.1])
+    @pytest.mark.parametrize("factor", slow([0.9, 1.1], 1.1))
     def test_wrong_rate(self, factor):
         _, run = _train([_normal_equations(), nta.GradientNorms()])
         run.config["optimizer"]["config"]["learning_rate"] *= factor
@@ -340,6 +347,7 @@ class TestRefusals:
         with pytest.raises(ValueError, match="training mode"):
             nta.regret_bound(run, "dense_2")
 
+    @pytest.mark.slow
     def test_steps_in_another_precision(self):
         model = dense_chain(WIDTHS, ACTIVATIONS, seed=5, dtype="float32")
         recorders = [nta.TaylorRounds(LAYERS), nta.GradientNorms()]
@@ -347,6 +355,7 @@ class TestRefusals:
         with pytest.raises(ValueError, match="'mixed_bfloat16'"):
             nta.regret_bound(run, "dense_2")
 
+    @pytest.mark.slow
     def test_fit(self, rng):
         x = rng.normal(size=(8, WIDTHS[0]))
         model = dense_chain(WIDTHS, ACTIVATIONS, seed=5)

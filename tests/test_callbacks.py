@@ -83,6 +83,7 @@ def test_a_round_has_the_weights_before_its_step():
     assert np.isfinite(rounds.run.losses).all()
 
 
+@pytest.mark.slow
 def test_a_classifier_with_any_layers(sample):
     keras.utils.set_random_seed(3)
     layers = keras.layers
@@ -120,6 +121,7 @@ class _Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_taken_up(tmp_path):
     x, whole, model = _data(40), _rounds(), _model()
     _fit(_model(), x, [whole])
@@ -133,6 +135,7 @@ def test_an_interrupted_run_is_taken_up(tmp_path):
     assert_same_trace(whole.run, resumed.run)
 
 
+@pytest.mark.slow
 def test_early_stopping_ends_the_run():
     rounds, x = _rounds(), _data(40)
     stop = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=10.0)
@@ -149,6 +152,7 @@ def test_divergence_is_recorded_and_fit_goes_on():
     assert not np.isfinite(rounds.run.losses[-1]).all()
 
 
+@pytest.mark.slow
 def test_steps_that_fit_hides_are_refused():
     x = _data(40)
     with pytest.raises(ValueError, match="step 4 of an epoch.*steps_per_execution"):

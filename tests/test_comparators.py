@@ -12,6 +12,7 @@ from nta_tf.solvers import Status
 from tests.networks import dense_chain
 from tests.recording import KeepRounds
 from tests.reference.taylor_problem import ReferenceProblem, sum_of_minima
+from tests.variants import slow
 
 EPOCHS, BATCH, CLASSES = 3, 4, 3
 SCOPES = ("hidden", "top:1", "network")
@@ -170,7 +171,7 @@ def chain():
 
 @pytest.mark.parametrize("comparator", COMPARATORS)
 @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
-@pytest.mark.parametrize("scope", ["dense_2", "dense_2:1", "dense_3"])
+@pytest.mark.parametrize("scope", slow(["dense_2", "dense_2:1", "dense_3"], "dense_3"))
 def test_both_forms_agree(chain, comparator, reduction, scope):
     exact, other = (
         nta.regret(chain, scope, record=f"{form} {reduction}", radius=0.02, comparator=comparator)

@@ -25,6 +25,7 @@ def test_short_trainings_and_convolutions_on_a_cpu_stay_with_tensorflow():
     assert not compilers.worth_trying(nta.models.convnet(), 100_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "seconds, chosen",
     [((1.0, 0.9), True), pytest.param((1.0, 0.95), False, marks=pytest.mark.slow)],

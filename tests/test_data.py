@@ -112,9 +112,8 @@ def test_wrong_arguments_say_what_would_be_right(arguments, message):
         data.load(**{"name": "sample", **arguments})
 
 
-@pytest.mark.parametrize(
-    "name,split", [("mnist", "test"), pytest.param("cifar10", "test", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name,split", [("mnist", "test"), ("cifar10", "test")])
 def test_prepared_data_equal_those_of_tfds(name, split, shared_data, no_network):
     import tensorflow_datasets as tfds
 

@@ -37,6 +37,7 @@ def weighted(x):
     return _train(x, _LABELS, 8, 0.2, recorders, sample_weight=_COUNTED)
 
 
+@pytest.mark.slow
 def test_examples_of_weight_zero_are_not_there(x, weighted):
     recorders = [nta.TaylorRounds(["hidden"]), nta.GradientNorms(["hidden"])]
     alone = _train(x[:4], _LABELS[:4], 4, 0.1, recorders)

@@ -45,6 +45,7 @@ def test_taylor_to_regret(tmp_path, monkeypatch):
     assert (tmp_path / "regret.png").is_file()
 
 
+@pytest.mark.slow
 def test_own_model(tmp_path, monkeypatch):
     run, table = _run("own_model", tmp_path, monkeypatch)
     assert run.status == "finished" and run.directory.as_posix() == "runs/halves"

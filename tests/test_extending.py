@@ -56,6 +56,7 @@ def test_an_extended_run_is_that_of_all_the_epochs(tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_an_extension_that_was_killed_goes_on(tmp_path, monkeypatch):
     _train(tmp_path / "run", 2)
     monkeypatch.setattr("nta_tf.training._Loop.run", lambda *_: (_ for _ in ()).throw(KeyError))
@@ -78,6 +79,7 @@ def test_what_cannot_be_extended(tmp_path):
     assert nta.Run.open(tmp_path / "run").config["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_weights_of_a_run(tmp_path):
     model, run = _train(tmp_path / "run", 2)
     other = nta.Run.open(tmp_path / "run").load_weights(_model(seed=8))
@@ -91,7 +93,8 @@ def test_weights_of_a_run(tmp_path):
         run.load_weights(wrong)
 
 
-@pytest.mark.parametrize("scale", [pytest.param(1.0, marks=pytest.mark.slow), 2.0**10])
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [1.0, 2.0**10])
 def test_a_scaled_loss_trains_as_the_loss_itself(tmp_path, scale):
     def scaled():
         inner = nta.optimizers.get("sgd", 0.1)

@@ -104,6 +104,7 @@ def test_the_table_is_that_of_the_run(loss, reduction, scope):
     _assert_same_table(ours, nta.regret(run, scope, record=reduction, checkpoints=2))
 
 
+@pytest.mark.slow
 def test_radii_solvers_and_comparators_are_those_of_regret():
     run, rounds = _trained("cross_entropy")
     arrays, settings = _arrays(rounds, "cross_entropy")

@@ -68,6 +68,7 @@ class _Bomb(KeepRounds):
             raise _Interrupted
 
 
+@pytest.mark.slow
 def test_resumed_run_has_the_same_norms_bit_for_bit(tmp_path):
     _, whole = _train([_Small(), KeepRounds()], tmp_path / "whole")
     with pytest.raises(_Interrupted):
@@ -79,6 +80,7 @@ def test_resumed_run_has_the_same_norms_bit_for_bit(tmp_path):
     assert resumed.verify() == []
 
 
+@pytest.mark.slow
 def test_extended_run_has_the_same_norms(tmp_path):
     _train([_Small()], tmp_path / "run", epochs=1)
     _, extended = _train([_Small()], tmp_path / "run")

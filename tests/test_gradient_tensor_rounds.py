@@ -218,6 +218,7 @@ def test_sub_sampled_examples_incur_their_own_loss():
     assert table["network_loss"].iloc[-1] == pytest.approx(sum(whole), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_resumed_recording_is_the_same(tmp_path):
     x, y = _data()
     options = {"loss": "cross_entropy", "batch_size": BATCH, "epochs": EPOCHS}
@@ -237,6 +238,7 @@ def test_a_resumed_recording_is_the_same(tmp_path):
         np.testing.assert_allclose(one.read(array), other.read(array), rtol=1e-6, err_msg=array)
 
 
+@pytest.mark.slow
 def test_layer_1_and_the_network_of_the_autoencoder(sample):
     """39,200 weights, and 44,000 together: too many for normal equations, not for solvers."""
     digits = sample.x[:128].reshape(128, 784)

@@ -27,6 +27,7 @@ def test_blocks_of_columns(rng):
     np.testing.assert_allclose(grams.gram(iter(blocks)), matrix @ matrix.T, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_sum_is_float64(rng, monkeypatch):
     """Products of a few columns are rounded to float32, their sum is not."""
     monkeypatch.setattr(grams, "_WIDTH", 16)

@@ -17,6 +17,7 @@ import nta_tf as nta
 from nta_tf.trace import locking
 from tests.networks import dense_chain
 from tests.recording import assert_same_trace
+from tests.variants import slow
 
 EPOCHS = 4
 
@@ -108,7 +109,7 @@ def _exchange(path, rng):
     return None if data != path.read_bytes() else "the same"
 
 
-@pytest.mark.parametrize("damage", [_flip, _truncate, _delete, _exchange])
+@pytest.mark.parametrize("damage", slow([_flip, _truncate, _delete, _exchange], _delete, _exchange))
 def test_every_damaged_chunk_is_found_and_named(copy, damage, rng):
     chunks = _chunks(copy)
     assert len(chunks) > 70
@@ -308,13 +309,17 @@ def interrupted(once_interrupted, tmp_path):
 
 @pytest.mark.parametrize(
     "lost",
-    [
-        None,
-        "trace.zarr/losses/c/2/0",
+    slow(
+        [
+            None,
+            "trace.zarr/losses/c/2/0",
+            "trace.zarr/records/weights/checksums/c/2/0",
+            "checkpoints/epoch_0003/weights.index",
+            "checkpoints/epoch_0003/weights.data-00000-of-00001",
+        ],
         "trace.zarr/records/weights/checksums/c/2/0",
         "checkpoints/epoch_0003/weights.index",
-        "checkpoints/epoch_0003/weights.data-00000-of-00001",
-    ],
+    ),
 )
 def test_a_loss_of_power_costs_epochs_and_no_numbers(whole, interrupted, lost):
     if lost:

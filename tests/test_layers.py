@@ -16,6 +16,7 @@ from tests.variants import slow
 
 # Loops of recurrent layers, and gradients of grouped convolutions, take long to trace.
 SLOW_LAYERS = (
+    "MultiHeadAttention",
     "Bidirectional SimpleRNN",
     "SimpleRNN",
     "LSTM",
@@ -213,6 +214,7 @@ class TestNames:
         lin = nta.linearize(model, x)
         assert lin.how("tied/table/embeddings") == "general" and lin.how("dense") == "DenseRule"
 
+    @pytest.mark.slow
     def test_long_representations_are_cut(self):
         model, x = zoo.model_problem("vision transformer")
         lin = nta.linearize(model, x)
@@ -258,6 +260,7 @@ class TestOutputs:
 
 
 class TestRefusals:
+    @pytest.mark.slow
     def test_integer_variables(self):
         model, x = zoo.model_problem("residual")
         dense = keras.layers.Dense(3, name="whole")
@@ -313,6 +316,7 @@ class TestRefusals:
         nta.taylor_loss(nta.linearize(attention, x), {}, y, "cross_entropy")
 
 
+@pytest.mark.slow
 def test_masks_are_passed_on_by_layers_that_are_tapped(seed):
     model, _ = zoo.model_problem("GRU", seed=seed)
     padded = np.array([[1, 2, 0, 0], [3, 4, 5, 0]])

@@ -77,6 +77,7 @@ def test_fit_and_taylor_loss_take_the_compiled_loss(rng):
     assert watch.run.losses[0, 0] == pytest.approx(incurred, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_images_are_targets(rng):
     images = rng.normal(size=(6, 4, 4, 2)).astype(np.float32)
     model = keras.Sequential([keras.Input((4, 4, 2)), keras.layers.Conv2D(2, 3, padding="same")])

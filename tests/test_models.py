@@ -83,6 +83,7 @@ def test_weights_are_a_function_of_the_seed_alone(make):
         assert not np.allclose(kernel, other[name])
 
 
+@pytest.mark.slow
 def test_making_a_model_leaves_global_random_numbers_alone():
     draws = []
     for make in (None, models.autoencoder):

@@ -89,6 +89,7 @@ def test_statistics_are_those_before_the_step():
     )
 
 
+@pytest.mark.slow
 def test_replayed_records_are_those_of_the_training(live):
     run, _ = live
     kept = _train([nta.WeightRounds("2 an epoch")])

@@ -26,6 +26,7 @@ import tensorflow as tf
 
 import nta_tf as nta
 from tests.networks import dense_chain
+from tests.variants import slow
 
 EXAMPLES = 6
 ACTIVATIONS = ("relu", "relu", "linear")
@@ -162,7 +163,7 @@ def loss(request):
     return request.param
 
 
-@pytest.fixture(params=NETWORKS, scope="module")
+@pytest.fixture(params=slow([*NETWORKS], "wide"), scope="module")
 def line(request, loss, sample):
     return Line(loss, *NETWORKS[request.param], sample)
 

@@ -213,6 +213,7 @@ def test_sparse_gradients_are_made_dense():
         assert (paths[0][1] < 1).all() and (paths[0][[0, 2]] == 1).all()
 
 
+@pytest.mark.slow
 def test_trains_a_keras_model_through_fit():
     for name in OLD:
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])

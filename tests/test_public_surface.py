@@ -30,6 +30,7 @@ def test_public_functions_of_public_modules_are_documented(name):
             assert inspect.getdoc(value), f"nta.{name}.{member} has no docstring"
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_before_it_is_needed():
     """`reproduce` never; TFDS, whose import takes seconds, not for the shipped digits."""
     code = (

@@ -42,6 +42,7 @@ def test_model_fit_of_the_readme(tmp_path, monkeypatch):
     assert len(names["nta"].regret(names["rounds"].run, "conv")) == 3
 
 
+@pytest.mark.slow
 def test_regret_of_the_tour(tmp_path, monkeypatch):
     load = nta_tf.data.load
 
@@ -55,12 +56,14 @@ def test_regret_of_the_tour(tmp_path, monkeypatch):
     assert len(nta.regret("runs/convnet", "conv2d_2:7")) == 2
 
 
+@pytest.mark.slow
 def test_bound_of_the_tour(tmp_path, monkeypatch):
     names = _run_block(_TOUR, 1, tmp_path, monkeypatch)
     table = names["nta"].regret_bound(names["run"], "dense_3")
     assert len(table) == 3 and (table["regret"] < table["bound"]).all()
 
 
+@pytest.mark.slow
 def test_exploration_of_the_tour(tmp_path, monkeypatch):
     names = _run_block(_TOUR, 2, tmp_path, monkeypatch)
     measures = names["nta"].exploration

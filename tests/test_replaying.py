@@ -61,6 +61,7 @@ def test_replayed_records_are_those_of_the_training(tmp_path):
     assert tables[0].equals(tables[1])
 
 
+@pytest.mark.slow
 def test_training_resumes_after_a_record_was_added(tmp_path):
     x = _data()
     run = _train([nta.WeightRounds("every step")], tmp_path / "run")
@@ -69,6 +70,7 @@ def test_training_resumes_after_a_record_was_added(tmp_path):
     assert again.status == "finished" and "per_example" in again.config["records"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_replay_is_taken_up(tmp_path, monkeypatch):
     x, calls = _data(), []
 
@@ -108,6 +110,7 @@ def test_a_run_that_diverged_is_replayed_up_to_its_last_whole_epoch():
     assert run.records["per_example"].rounds.sum() == 5 * (run.epochs - 1)
 
 
+@pytest.mark.slow
 def test_cost_counts_rounds_and_bytes():
     run, x = _train([nta.WeightRounds("every step")]), _data()
     cost = nta.replay_cost(run, _model(), x, x, _recorders())

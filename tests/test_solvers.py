@@ -218,6 +218,7 @@ def least_squares(slopes, learning_rate, **options):
     return minimize(problem, math.inf, SGD(learning_rate, **options))
 
 
+@pytest.mark.slow
 def test_sgd_without_a_ball_does_not_end_where_it_began():
     """After a step the gap up to twice its length is small; the minimum lies at V = 1000."""
     slow = least_squares([0.001], 0.1)

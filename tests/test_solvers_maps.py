@@ -170,13 +170,8 @@ def test_sgd_of_factors_equals_dense(factored, rng):
     assert found.loss == pytest.approx(exact.loss, rel=0.02)
 
 
-@pytest.mark.parametrize(
-    "solver",
-    [
-        "newton_cg",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("newton", "row_space")),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("solver", ["newton", "newton_cg", "row_space"])
 def test_joint_problem_equals_one_dense_map(rng, solver):
     *dense_layer, first = dense_factors(rng)
     *conv_layer, second = conv_factors(rng)

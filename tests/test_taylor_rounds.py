@@ -76,7 +76,13 @@ def _recorded(name, seed):
     return layers, model, run, keeps
 
 
-_MORE_CHAINS = ("wide middle", "leaky", "linear middle")  # a training each
+_MORE_CHAINS = (
+    "narrow middle",
+    "wide middle",
+    "leaky",
+    "linear middle",
+    "smooth",
+)  # a training each
 
 
 @pytest.mark.parametrize(
@@ -156,6 +162,7 @@ def test_frozen_layers_are_recorded_too(seed):
         assert found == pytest.approx(expected, rel=1e-8, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_recorded_value_at_the_trajectory_is_the_incurred_loss(seed):
     """T1: with one round and a ball of radius zero around W^1, regret is zero."""
     model = dense_chain(*CHAINS["narrow middle"], seed=seed)
@@ -195,6 +202,7 @@ def test_bias_as_weight_moves_its_preactivation_by_as_much(seed):
         assert found == pytest.approx(np.mean((predicted - x) ** 2), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_float32_products_agree_with_float64(sample):
     """On the paper's autoencoder and real digits, to well below what a figure shows."""
     digits = sample.x[:1024].reshape(1024, 784)
@@ -222,6 +230,7 @@ def test_float32_products_agree_with_float64(sample):
         assert relative.max() < 1e-4
 
 
+@pytest.mark.slow
 def test_schedules_of_two_recorders_are_kept_apart(seed):
     keep = KeepRounds("2 an epoch")
     every = nta.TaylorRounds(["dense_2"], schedule="every step", name="every")

@@ -20,6 +20,7 @@ from tensorflow.python.framework.func_graph import FuncGraph
 import nta_tf as nta
 from tests.networks import dense_chain
 from tests.recording import KeepRounds, assert_same_trace
+from tests.variants import slow
 
 EPOCHS, BATCH = 4, 8
 
@@ -58,7 +59,10 @@ def _assert_same(first, second):
     assert_same_trace(first[1], second[1])
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd", "adam_keras", "rmsprop_keras"])
+@pytest.mark.parametrize(
+    "optimizer",
+    slow(["adam", "rmsprop", "sgd", "adam_keras", "rmsprop_keras"], "adam_keras", "rmsprop_keras"),
+)
 def test_every_step_is_that_of_a_plain_gradient_tape_loop(optimizer):
     model, run = _train(optimizer=optimizer)
     plain, x = _model(), tf.constant(_data())
@@ -87,7 +91,7 @@ def test_order_visits_every_example_once_and_depends_on_seed_and_epoch():
         assert (order != other).any()
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
+@pytest.mark.parametrize("optimizer", slow(["adam", "rmsprop", "sgd"], "rmsprop", "sgd"))
 def test_recording_never_changes_training(optimizer):
     recorders = [
         nta.TaylorRounds(),
@@ -101,6 +105,7 @@ def test_recording_never_changes_training(optimizer):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_recording_never_changes_the_paper_s_autoencoder(sample):
     digits = sample.x[:512].reshape(512, 784)
     weights = []
@@ -153,6 +158,7 @@ def test_classifier_with_labels_learns(sample):
     assert run.losses[-1].mean() < 0.5 * run.losses[0].mean()
 
 
+@pytest.mark.slow
 def test_xla_trains_alike():
     plain, compiled = (_train(jit_compile=jit)[1] for jit in (False, True))
     np.testing.assert_allclose(plain.losses, compiled.losses, rtol=1e-4)
@@ -195,6 +201,7 @@ t._train(sys.argv[1], epochs=100, optimizer="adam")
 """
 
 
+@pytest.mark.slow
 def test_killed_process_resumes_bit_for_bit(tmp_path):
     directory = tmp_path / "killed"
     root = pathlib.Path(__file__).resolve().parent.parent
@@ -218,6 +225,7 @@ def test_killed_process_resumes_bit_for_bit(tmp_path):
     _assert_same(_train(epochs=100, optimizer="adam"), resumed)
 
 
+@pytest.mark.slow
 def test_a_training_that_has_ended_leaves_no_data_in_memory():
     """Keras's optimizers keep its graph for ever (ReplicaContext.all_reduce)."""
     x = np.random.default_rng(0).random((67, 784), np.float32)
@@ -229,6 +237,7 @@ def test_a_training_that_has_ended_leaves_no_data_in_memory():
     assert captured and x.shape not in kept
 
 
+@pytest.mark.slow
 def test_finished_run_is_returned_with_its_weights(tmp_path):
     first = _train(tmp_path / "run")
     before = (tmp_path / "run" / "progress.json").stat().st_mtime_ns
@@ -237,6 +246,7 @@ def test_finished_run_is_returned_with_its_weights(tmp_path):
     assert (tmp_path / "run" / "progress.json").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_in_memory_and_on_disk_are_the_same(tmp_path):
     _assert_same(_train(), _train(tmp_path / "run"))
 
@@ -294,13 +304,16 @@ class TestDirectories:
                 directory=tmp_path / "run",
             )
 
-    @pytest.mark.parametrize("damage", ["progress.json", "trace.zarr/losses/zarr.json"])
+    @pytest.mark.parametrize(
+        "damage", slow(["progress.json", "trace.zarr/losses/zarr.json"], "progress.json")
+    )
     def test_damaged_run(self, tmp_path, damage):
         _train(tmp_path / "run")
         (tmp_path / "run" / damage).write_text("{")
         with pytest.raises(nta.RunDirectoryError, match="damaged run"):
             _train(tmp_path / "run")
 
+    @pytest.mark.slow
     def test_missing_checkpoint(self, tmp_path):
         _, run = _train(tmp_path / "run")
         checkpoint = tmp_path / "run" / run.progress["checkpoint"]
@@ -325,6 +338,7 @@ class TestDirectories:
         with pytest.raises(nta.RunDirectoryError, match="Cannot write the run"):
             _train(tmp_path / "file" / "run")
 
+    @pytest.mark.slow
     def test_full_disk(self, tmp_path, monkeypatch):
         def full(*_):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

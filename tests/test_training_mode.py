@@ -55,7 +55,7 @@ KINDS = {
 
 
 class TestTrainingMode:
-    @pytest.mark.parametrize("kind", slow(KINDS, "noise", "nested", "attention"))
+    @pytest.mark.parametrize("kind", slow(KINDS, "noise", "twice", "nested", "attention"))
     def test_rounds_have_the_masks_of_their_step(self, kind):
         """The loss of the round is that of the step, to the last digits of float32."""
         make = KINDS[kind]
@@ -87,6 +87,7 @@ class TestTrainingMode:
         moved = problem.linear_map.forward(move)[-BATCH:]
         np.testing.assert_allclose(moved, np.einsum("bkja,ja->bk", expected, move), atol=1e-5)
 
+    @pytest.mark.slow
     def test_a_replay_sees_the_same(self):
         run = assert_replayed(
             KINDS["dropout"], *data(), lambda: [taylor(["hidden"], training_mode=True)]

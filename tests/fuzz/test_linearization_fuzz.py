@@ -161,6 +161,7 @@ def _image_model(shape, steps, pooled, seed):
     return model, rng
 
 
+@pytest.mark.slow
 @cases(4, 80)
 @given(model=image_models(), seed=st.integers(0, 2**32 - 1), method=chains["method"])
 def test_images(model, seed, method):

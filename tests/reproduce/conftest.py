@@ -1,12 +1,14 @@
 """Small sets of results with known growth, written by the writer of saved copies."""
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import nta_tf as nta
 from reproduce import tasks
 from reproduce.files import SCHEMA_VERSION
 from reproduce.optimizers import Optimizer
@@ -144,6 +146,17 @@ def _outlines(request, monkeypatch):
         monkeypatch.setattr(
             "matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(b"")
         )
+
+
+@pytest.fixture(scope="module")
+def narrow_convnet():
+    """A quarter of the convnet's filters on 256 digits: the stages are the same, and quick."""
+    scales = tasks.TASKS["convnet"].scales
+    narrow = functools.partial(nta.models.convnet, filters=16, dense_units=24)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(nta.models, "convnet", narrow)
+        patched.setitem(scales, "quick", dataclasses.replace(scales["quick"], examples=256))
+        yield
 
 
 @pytest.fixture

@@ -244,6 +244,7 @@ class TestStage:
         assert main(["verify", str(root)]) == 1
         assert "bound.csv" in capsys.readouterr().out
 
+    @pytest.mark.slow
     def test_runs_without_the_records_are_refused(self, runs, tmp_path, capsys):
         arguments = "--epochs 1 --optimizers sgd:0.1 --layers dense_3 --protocols figures "
         out = [*arguments.split(), "gradient_norms", "--out", str(tmp_path / "one")]

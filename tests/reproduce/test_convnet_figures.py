@@ -165,6 +165,7 @@ def test_figure_3_states_what_it_rests_on(neurons):
     assert "bfloat16 training steps, float32 records" in details
 
 
+@pytest.mark.slow
 def test_figure_3_takes_the_ball_where_only_that_was_solved(tmp_path, write_convnet):
     options = {"neurons": 4, "neuron_radii": (0.9,)}
     write_convnet(tmp_path / "runs", "rmsprop", "rmsprop", 0.0005, **options)
@@ -228,6 +229,7 @@ def test_figure_3_without_neurons_says_what_to_do(
         figures.draw(["3"], root, tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_all_figures_are_those_that_there_are_results_for(tmp_path, write_set, write_convnet_set):
     write_set(tmp_path / "runs/autoencoder/linear")
     write_convnet_set(tmp_path / "runs/convnet/cifar10")
@@ -306,7 +308,10 @@ def test_figure_4_names_the_task_that_was_solved_in_the_other_domain(
     assert "not solved so: convnet" in _caption(figure)
 
 
-@pytest.mark.parametrize("record, radius", [("figures", True), ("definition", True)])
+@pytest.mark.parametrize(
+    "record, radius",
+    [("figures", True), pytest.param("definition", True, marks=pytest.mark.slow)],
+)
 def test_each_protocol_has_its_own_domain(tmp_path, write_convnet_set, record, radius):
     root = write_convnet_set(tmp_path / "runs", radii=(1.2, np.inf))
     written = figures.draw(["4"], root, tmp_path / "out", records=[record])
@@ -329,6 +334,7 @@ def test_the_convnets_layers_and_network_have_a_column_each(tmp_path, write_conv
     np.testing.assert_allclose(gap[0] - gap[1], 0.6 * 1.4)
 
 
+@pytest.mark.slow
 def test_a_layer_that_was_asked_for_is_shown_of_its_task(tmp_path, write_set, write_convnet_set):
     write_set(tmp_path / "runs/autoencoder")
     write_convnet_set(tmp_path / "runs/convnet", rmsprop={"noise": 0})

@@ -1,6 +1,5 @@
 """The convnet's stages: train, record, solve, figures, on real digits."""
 
-import dataclasses
 import json
 import shutil
 
@@ -8,7 +7,6 @@ import pandas as pd
 import pytest
 
 from nta_tf.trace import files
-from reproduce import tasks
 from reproduce.cli import main
 from reproduce.results.runs import find_runs
 
@@ -16,18 +14,9 @@ _RUN = "rmsprop_0.0005_seed0"
 
 
 @pytest.fixture(scope="module")
-def monkeypatch():
-    with pytest.MonkeyPatch.context() as patched:
-        yield patched
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory, monkeypatch):
+def runs(tmp_path_factory, narrow_convnet):
     """A short run on the shipped digits, trained, recorded and solved by the command line."""
     root = tmp_path_factory.mktemp("runs")
-    scales = tasks.TASKS["convnet"].scales
-    # Processors without bfloat16 are slow at it.
-    monkeypatch.setitem(scales, "quick", dataclasses.replace(scales["quick"], examples=256))
     arguments = "--task convnet --scale quick --epochs 3 --optimizers rmsprop --out"
     assert main(["train", *arguments.split(), str(root)]) == 0
     assert main(["record", str(root), "--layers", "conv2d_1", "conv2d_2"]) == 0
@@ -52,7 +41,7 @@ def test_records_added_since_are_known_to_the_readers(runs):
     assert records["definition"]["examples"] == 4
     assert records["activations"]["points"] == 64
     units = {name: layer["units"] for name, layer in records["activations"]["layers"].items()}
-    assert units == {"conv2d_1": 10_000, "conv2d_2": 10_000, "conv2d_3": 3136, "dense_4": 192}
+    assert units == {"conv2d_1": 10_000, "conv2d_2": 3136, "conv2d_3": 784, "dense_4": 24}
 
 
 def test_replayed_activations_are_explored(runs, tmp_path):
@@ -60,7 +49,7 @@ def test_replayed_activations_are_explored(runs, tmp_path):
     assert main(["explore", str(root)]) == 0
     totals = pd.read_csv(root / _RUN / "results/exploration.csv")
     network = totals[totals["scope"] == "network"].set_index("measure")
-    assert network["count"].tolist() == [2, 64, 23_328]
+    assert network["count"].tolist() == [2, 64, 13_944]
     assert 0 < network["total"]["switches"] < 1
     assert (
         len(pd.read_csv(root / _RUN / "results/log_volume.csv").query("scope == 'network'")) == 401
@@ -81,6 +70,7 @@ def test_every_optimum_on_the_ball_is_certified(runs):
     assert (network["taylor_optimum"] <= layer["taylor_optimum"] + layer["gap"]).all()
 
 
+@pytest.mark.slow
 def test_recording_again_changes_nothing_and_says_what_it_would_cost(runs, capsys):
     before = (runs / _RUN / "progress.json").read_text()
     assert main(["record", str(runs), "--layers", "conv2d_1", "conv2d_2"]) == 0
@@ -129,6 +119,7 @@ def test_figures_and_saved_copy(runs, tmp_path):
     assert {"figure_3.png", "figure_4.png", "figure_6.png"} <= drawn
 
 
+@pytest.mark.slow
 def test_a_single_neuron_is_a_scope_like_any_other(runs, tmp_path):
     root = shutil.copytree(runs, tmp_path / "runs")
     assert main(["solve", str(root), "--neurons", "1", "--checkpoints", "2"]) == 0

@@ -165,6 +165,7 @@ def _kill(_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_killed_process_ends_in_a_sentence():
     with pytest.raises(ResultsError, match="A process was killed.*same command"):
         with processes.pool(1) as pool:

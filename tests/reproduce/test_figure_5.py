@@ -82,6 +82,7 @@ def test_figure_5_names_the_papers_axes_and_what_it_rests_on(tmp_path, explore_s
     assert [text.get_text() for text in sheet.figure.legends[0].get_texts()] == _LABELS
 
 
+@pytest.mark.slow
 def test_each_variant_has_a_drawing_of_its_own(tmp_path, explore_set):
     root = explore_set(tmp_path / "runs", levels={"rmsprop_keras": 1.2})
     figure = _sheet(root, variant="keras_3").figure
@@ -166,6 +167,7 @@ def test_the_mean_is_over_the_seeds_that_finished(tmp_path, explore_set, write):
     assert table.set_index("measure")["mean"]["minimum_hamming"] == pytest.approx(0.99)
 
 
+@pytest.mark.slow
 @pytest.mark.pixels
 def test_an_experiment_on_exploration_has_figures_5_and_6(tmp_path, explore_set):
     root = explore_set(tmp_path / "runs", seeds=(0,))

@@ -50,6 +50,7 @@ def test_redrawing_gives_identical_bytes(numbers, tmp_path, write_set):
         assert one.read_bytes() == other.read_bytes(), one.name
 
 
+@pytest.mark.slow
 @pytest.mark.pixels
 def test_a_folder_says_what_its_figures_rest_on(tmp_path, write_set):
     root = write_set(tmp_path / "runs" / "autoencoder" / "linear").parents[1]
@@ -76,6 +77,7 @@ def test_experiments_are_drawn_apart(tmp_path, write_set):
     assert folders == {"paper", "autoencoder/linear", "autoencoder/sigmoid"}
 
 
+@pytest.mark.slow
 def test_the_manifest_says_what_the_papers_figures_show(tmp_path, write_set):
     for name in ("linear", "sigmoid"):
         final = {"adam": {"final": 0.01}} if name == "sigmoid" else {}
@@ -133,6 +135,7 @@ def test_what_was_not_solved_is_named(tmp_path, write_set, options, words):
         figures.draw([4], write_set(tmp_path), tmp_path / "out", **options)
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_is_drawn_where_it_is(tmp_path, write_set, write):
     root = tmp_path / "runs"
     write_set(root / "autoencoder" / "linear")

@@ -281,6 +281,7 @@ def test_the_caption_comes_from_the_configuration(tmp_path, write):
         assert phrase in details
 
 
+@pytest.mark.slow
 def test_the_variant_is_in_the_caption_and_in_the_legend(tmp_path, write_set, write):
     root = write_set(tmp_path / "runs")
     write(root, "adam_keras", "adam", 0.01, protocol=KERAS, slope=0.002)

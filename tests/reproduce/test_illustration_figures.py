@@ -78,6 +78,7 @@ def test_figure_a4_of_one_task_has_one_row(root):
     assert len(figure_a4.whole(root).figure.axes) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.pixels
 def test_illustrations_need_no_runs_and_are_drawn_alike_every_time(root, tmp_path):
     first = figures.draw([1, "2", "a4"], root, tmp_path / "first")

@@ -184,7 +184,7 @@ def test_a4_directions_have_the_norms_that_they_say(sample):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, narrow_convnet):
     """The autoencoder after one epoch and after two, and the convnet with kept weights."""
     root = tmp_path_factory.mktemp("lines")
     options = {"protocols": ["figures"], "layers": ["dense_3"]}
@@ -239,6 +239,7 @@ def test_a_run_of_another_model_is_refused(tmp_path, sample, capsys):
     assert "which of the paper's tasks" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_illustrations_are_written_where_figures_look_for_them(tmp_path):
     shattered = illustrations.Shattered(widths=(1, 5, 1), points=5, epochs=3)
     flashlight = illustrations.Flashlight(rounds=1)
@@ -249,6 +250,7 @@ def test_illustrations_are_written_where_figures_look_for_them(tmp_path):
     assert names == ["README.md", *of_two]
 
 
+@pytest.mark.slow
 def test_lines_are_written_where_figures_look_for_them(runs, tmp_path):
     out = tmp_path / "illustrations"
     assert cli.main(["lines", str(runs["1"]), "--out", str(out), "--points", "9"]) == 0

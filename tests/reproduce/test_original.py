@@ -210,6 +210,7 @@ def neuron_of_convnet(convnets, request):
     return snapshots, table.iloc[-1]
 
 
+@pytest.mark.slow  # the program of 2016 traces every output of a convnet
 def test_taylor_optimum_of_the_convnet(neuron_of_convnet):
     """SciPy finds the library's certified optimum when it minimises the program's Taylor loss."""
     snapshots, theirs = neuron_of_convnet
@@ -225,6 +226,7 @@ def test_taylor_optimum_of_the_convnet(neuron_of_convnet):
     assert best.fun == pytest.approx(theirs["taylor_optimum"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_sgd_stops_above_the_taylor_optimum(neuron_of_convnet):
     """What "we use SGD" (appendix A5) costs: part of the regret is not found."""
     snapshots, theirs = neuron_of_convnet

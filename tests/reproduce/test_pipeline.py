@@ -89,6 +89,7 @@ def test_saved_copy_is_drawn_like_the_run(runs, tmp_path):
     assert main(arguments) == 0 and (tmp_path / "paper/figure_6.png").exists()
 
 
+@pytest.mark.slow
 def test_explored_tables_hold_the_librarys_measures(runs, tmp_path, capsys):
     root = shutil.copytree(runs, tmp_path / "runs")
     assert main(["explore", str(root), "--save", str(tmp_path / "saved")]) == 0
@@ -194,6 +195,7 @@ class Sign(keras.optimizers.SGD):
 """
 
 
+@pytest.mark.slow
 def test_an_optimizer_of_ones_own_goes_all_the_way(tmp_path, monkeypatch):
     (tmp_path / "descending.py").write_text(_SIGN)
     monkeypatch.chdir(tmp_path)
@@ -291,6 +293,7 @@ def test_options_out_of_range_are_errors_not_defaults(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_tensorflow_starts_quietly():
     command = [sys.executable, "-m", "reproduce", "explore", "nowhere"]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=_REPOSITORY)

@@ -18,7 +18,7 @@ _VOLUMES = {f"sgd:{rate}": {"volume": -80.0} for rate in ("1.0", "0.1", "0.01")}
         ({}, 0.02, REPRODUCED),
         ({"sgd:1.0": 3.0}, 0.02, NOT),
         ({"sgd:1.0": 2.6}, 0.3, OPEN),
-        ({"rmsprop": 0.2}, 0.02, NOT),
+        pytest.param({"rmsprop": 0.2}, 0.02, NOT, marks=pytest.mark.slow),
     ],
 )
 def test_claim_6_needs_every_measure_and_rate(tmp_path, explore_set, only, levels, spread, verdict):
@@ -65,7 +65,8 @@ def test_one_seed_of_exploration_must_be_far_beyond(tmp_path, explore_set, only)
         ({}, REPRODUCED, REPRODUCED),
         ({"adam": 5.0}, NOT, REPRODUCED),
         ({"adam": 0.5}, REPRODUCED, NOT),
-        ({"adam": 3.7}, NOT, REPRODUCED),  # less, and not substantially
+        # less, and not substantially
+        pytest.param({"adam": 3.7}, NOT, REPRODUCED, marks=pytest.mark.slow),
     ],
 )
 def test_claim_7_needs_adam_between(tmp_path, explore_set, rows, levels, less, more):
@@ -102,9 +103,9 @@ def test_a_diverged_optimizer_cannot_be_compared(tmp_path, explore_set, only, ch
     [
         (60, 10.0, (REPRODUCED, REPRODUCED, REPRODUCED)),
         (None, 10.0, (REPRODUCED, NOT, NOT)),
-        (100, 10.0, (REPRODUCED, NOT, NOT)),
+        pytest.param(100, 10.0, (REPRODUCED, NOT, NOT), marks=pytest.mark.slow),
         (60, 40.0, (NOT, REPRODUCED, REPRODUCED)),
-        (20, 10, (NOT, REPRODUCED, NOT)),
+        pytest.param(20, 10, (NOT, REPRODUCED, NOT), marks=pytest.mark.slow),
     ],
 )
 def test_claim_8_needs_a_match_and_a_sharp_drop(

@@ -13,6 +13,7 @@ def _multiply_regret(rows, chosen, factor):
     rows.loc[chosen, ["regret", "regret_over_sqrt_n"]] *= factor
 
 
+@pytest.mark.slow
 def test_the_convnets_claims_hold_where_its_numbers_do(tmp_path, write_convnet_set, only):
     root = write_convnet_set(tmp_path)
     for record in ("figures", "definition"):

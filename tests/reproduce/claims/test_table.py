@@ -93,6 +93,7 @@ def test_the_dead_network_is_not_judged(committed):
     assert not committed["subject"][committed["task"] == "convnet"].str.contains("lr=1.0").any()
 
 
+@pytest.mark.slow
 def test_two_tasks_in_one_directory_are_both_judged(tmp_path, write_set, write_convnet_set, rows):
     write_convnet_set(tmp_path / "convnet")
     write_set(tmp_path / "autoencoder")
@@ -115,6 +116,7 @@ def test_each_protocol_is_judged_in_its_own_domain(tmp_path, write_set, rows):
         assert rows(root, 4, "layer 3", record)["ball"].tolist() == [True]
 
 
+@pytest.mark.slow
 def test_another_comparator_has_rows_of_its_own(tmp_path, write_set, rows):
     root = write_set(tmp_path)
     for path in root.glob("*/results/[re]*.csv"):
