@@ -69,7 +69,8 @@ class TestAnyModelAndVariable:
         bias = next(v.path for v in model.trainable_variables if v.path.endswith("top/bias"))
         return ["first", "shared", recurrent, bias]
 
-    @pytest.mark.parametrize("reduction", slow(nta.linearization.REDUCTIONS, "batch_mean"))
+    @pytest.mark.slow
+    @pytest.mark.parametrize("reduction", nta.linearization.REDUCTIONS)
     def test_a_subclassed_model_is_recorded_as_it_is_linearized(self, reduction):
         keep, model = KeepRounds(SCHEDULE), _subclassed()
         names = self._names(model)

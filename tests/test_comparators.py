@@ -99,7 +99,7 @@ def _joined(problems):
     "reduction, scope",
     [
         ("per_example", "hidden"),
-        ("batch_mean", "top:1"),
+        pytest.param("batch_mean", "top:1", marks=pytest.mark.slow),
         pytest.param("per_example", "top:1", marks=pytest.mark.slow),
         pytest.param("per_example", "network", marks=pytest.mark.slow),
         pytest.param("batch_mean", "hidden", marks=pytest.mark.slow),

@@ -41,6 +41,7 @@ def _train(directory, epochs, recorders=None, optimizer=None, **options):
     return model, run
 
 
+@pytest.mark.slow
 def test_an_extended_run_is_that_of_all_the_epochs(tmp_path):
     _train(tmp_path / "run", 2)
     x = _data()

@@ -17,6 +17,7 @@ from tests.growth_curves import (
     SHRINKING,
     tables,
 )
+from tests.variants import slow
 
 CURVES = 500
 
@@ -103,7 +104,7 @@ def test_bad_arguments_are_refused():
         nta.growth_equivalence(_table(0.5), margin=0)
 
 
-@pytest.mark.parametrize("checkpoints", CHECKPOINTS)
+@pytest.mark.parametrize("checkpoints", slow(CHECKPOINTS, 100))
 @pytest.mark.parametrize("noise", [INDEPENDENT, AUTOCORRELATED, SHRINKING], ids=lambda n: n.name)
 def test_intervals_cover_nine_tenths(noise, checkpoints):
     inside = sum(

@@ -16,6 +16,14 @@ from tests.variants import slow
 
 # Loops of recurrent layers, and gradients of grouped convolutions, take long to trace.
 SLOW_LAYERS = (
+    "Conv1D causal, dilated",
+    "Conv3D",
+    "Conv1DTranspose",
+    "Conv3DTranspose",
+    "DepthwiseConv1D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "GroupNormalization",
     "MultiHeadAttention",
     "Bidirectional SimpleRNN",
     "SimpleRNN",

@@ -19,7 +19,9 @@ METHODS = ("auto", "pfor", "per_output")
 EXAMPLES = 5
 
 
-@pytest.fixture(params=CHAINS, ids=lambda name: name.replace(" ", "-"))
+@pytest.fixture(
+    params=slow(CHAINS, "leaky", "linear middle"), ids=lambda name: name.replace(" ", "-")
+)
 def problem(request, seed):
     """A random chain in float64, its reference and a random minibatch."""
     model = dense_chain(*CHAINS[request.param], seed=seed)

@@ -107,8 +107,8 @@ def test_methods_are_equal_also_at_given_weights(problem):
         np.testing.assert_allclose(means[name], tensors.mean(0), atol=1e-10)
 
 
-# What a loss makes of the predictions is tested on chains, in test_linearization.py.
-@pytest.mark.parametrize("loss", ["cross_entropy", pytest.param("mse", marks=pytest.mark.slow)])
+@pytest.mark.slow  # what a loss makes of predictions is tested on chains, in test_linearization.py
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
 def test_t1_t2_t3(problem, loss):
     model, batch, _, generator = problem
     lin = nta.linearize(model, batch)

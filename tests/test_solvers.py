@@ -22,12 +22,16 @@ from nta_tf.solvers import (
     minimize_prefixes,
 )
 from tests import taylor_problems
+from tests.variants import slow
 
 SECOND_ORDER = ("newton", "newton_cg", "row_space")
 TOLERANCE = 1e-7
 
 
-@pytest.fixture(params=taylor_problems.SIZES, ids=lambda name: name.replace(" ", "-"))
+@pytest.fixture(
+    params=slow(taylor_problems.SIZES, "batch mean, wide", "one weight"),
+    ids=lambda name: name.replace(" ", "-"),
+)
 def size(request):
     return request.param
 
@@ -240,6 +244,7 @@ def test_a_gap_above_the_tolerance_is_not_solved(rng):
         assert optimum.status.solved == solved, (optimum.gap, gap)
 
 
+@pytest.mark.slow
 def test_sgd_that_diverges_does_not_blame_the_problem():
     optimum = least_squares([1.0], 1e3, max_passes=2000)
     assert optimum.status is Status.DIVERGED and not optimum.status.solved

@@ -206,6 +206,7 @@ def runs(tmp_path_factory, narrow_convnet):
     return {name: next((root / name).iterdir()) for name in ("1", "2", "convnet")}
 
 
+@pytest.mark.slow
 def test_a_round_is_the_one_that_the_run_went_through(runs):
     """The loss at its weights on its minibatch is the loss that training incurred there."""
     found = lines.round_of(prepare(runs["1"]))
@@ -215,6 +216,7 @@ def test_a_round_is_the_one_that_the_run_went_through(runs):
     assert lines._mean_loss(outputs, found.y, "mse") == pytest.approx(incurred, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_round_of_kept_weights(runs):
     found = lines.round_of(prepare(runs["convnet"]), epoch=1)
     incurred = nta.Run.open(runs["convnet"]).losses[0, found.step - 1]
@@ -224,6 +226,7 @@ def test_a_round_of_kept_weights(runs):
     assert loss == pytest.approx(incurred, rel=0.02)  # training computed in bfloat16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run, epoch, words", [("1", 3, "after epoch 1"), ("convnet", 0, "1 to 1")])
 def test_weights_that_were_not_kept_are_refused(runs, run, epoch, words):
     with pytest.raises(ValueError, match=f"{words}.*Received: epoch={epoch}"):

@@ -30,8 +30,8 @@ def _all(**options):
         (0.7, 0.22, OPEN),
         (0.27, 0.245, OPEN),  # holds one half, and reaches far below
         (0.7, 0.05, NOT),
-        (0.1, 0.05, NOT),
-        (1.0, 0.1, NOT),
+        pytest.param(0.1, 0.05, NOT, marks=pytest.mark.slow),
+        pytest.param(1.0, 0.1, NOT, marks=pytest.mark.slow),
         (0.5, 0.6, OPEN),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a reader sees: one line a claim, a page without long cells, a screen of 80 by 24."""
+"""The claims judged on the committed results: in one file, since judging takes seconds."""
 
 import pandas as pd
 import pytest
@@ -63,13 +63,6 @@ def test_a_claim_without_a_reading_has_the_same_verdict_under_both(committed):
         assert lines["figures"][number] == lines["definition"][number]
 
 
-def test_the_line_shows_the_part_that_fails(tmp_path, three):
-    root = three(tmp_path, adam={"final": 0.02})
-    line = claims.headline(claims.compare(root)).set_index("claim").loc[9]
-    assert line["figures"] == Verdict.NOT_REPRODUCED
-    assert line["subject"] == "RMSProp against Adam" and line["value"] < 1
-
-
 def test_counts_of_verdicts_add_up_to_the_lines(committed):
     for reading in ("figures", "definition"):
         counts = claims.headline_counts(committed, reading)
@@ -96,3 +89,49 @@ def test_a_set_without_exploration_writes_no_table_of_it(tmp_path, write_set):
     root = write_set(tmp_path / "runs")
     written = claims.write(claims.compare(root), root, tmp_path / "out")
     assert [path.name for path in written] == ["claims.csv", "claims.md", "readings.csv"]
+
+
+def test_rows_are_unique_and_their_reading_is_in_columns(committed):
+    key = "claim part scale task experiment variant record ball comparator".split()
+    assert not committed.duplicated(key).any()
+    on_regret = committed[committed["record"] != ""]
+    assert set(on_regret["ball"]) == {True}
+    assert set(on_regret["comparator"]) == {"static", "each_round"}
+    assert (committed.loc[committed["record"] == "", "ball"] == "").all()
+
+
+def test_numbers_are_typed_and_seeds_are_counted(committed):
+    judged = committed[committed["value"].notna()]
+    for column in ("value", "low", "high", "margin_low", "margin_high"):
+        assert pd.api.types.is_numeric_dtype(pd.to_numeric(judged[column]))
+    assert (judged["seeds"] >= 1).all()
+    alone = judged[(judged["seeds"] == 1) & (judged["quantity"] != "")]
+    assert alone["reason"].str.contains("one seed").all()
+    assert judged["p"][judged["interval"] != "seeds"].isna().all()
+    assert (judged["p_holm"] >= judged["p"] - 1e-12)[judged["p"].notna()].all()
+
+
+def test_a_verdict_lies_where_its_interval_lies(committed):
+    simple = committed[committed["reason"].str.startswith("the interval lies")]
+    assert len(simple) > 20
+    low, high = (pd.to_numeric(simple[name]) for name in ("low", "high"))
+    inside = (low >= simple["margin_low"]) & (high <= simple["margin_high"])
+    assert (inside == (simple["verdict"] == Verdict.REPRODUCED)).all()
+
+
+def test_neurons_and_layers_were_solved_in_the_domain_of_their_reading(committed):
+    for number in (1, 3):
+        rows = committed[(committed["claim"] == number) & (committed["record"] == "figures")]
+        assert (rows["ball"] == True).all() and rows["own_domain"].all()  # noqa: E712
+
+
+def test_the_digits_say_how_many_there_were(committed):
+    rows = committed[committed["claim"] == 12]
+    assert rows["data"].str.contains("MNIST, 5,085 of 60,000 digits|5,085").all()
+    assert rows["reason"].str.contains("on 5,085 examples only").all()
+
+
+def test_the_dead_network_is_not_judged(committed):
+    dead = committed[committed["details"].str.contains("SGD lr=1.0 .*learns nothing")]
+    assert {6, 7} <= set(dead["claim"])
+    assert not committed["subject"][committed["task"] == "convnet"].str.contains("lr=1.0").any()
