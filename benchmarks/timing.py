@@ -77,6 +77,25 @@ class Report:
         self._content["tables"].append(entry)
         self._write()
 
+    def comparison(self, title, rows, first, second):
+        """Adds a table of what was timed twice, with the ratio of both times as its last column.
+
+        Args:
+            title: What was measured.
+            rows: List of dictionaries, each with a `what` and columns of times.
+            first: Name of the column that is divided.
+            second: Name of the column by which it is divided.
+        """
+        table = pd.DataFrame(rows)
+        shown = table.assign(times_faster=table[first] / table[second])
+        print(f"\n{title}")
+        print(shown.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+        kept = [{key: _plain(value) for key, value in row.items()} for row in rows]
+        self._content["tables"].append(
+            {"title": title, "time": first, "divided_by": second, "rows": kept}
+        )
+        self._write()
+
     def note(self, text):
         """Adds a sentence about what was measured."""
         print(text)

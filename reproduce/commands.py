@@ -1,6 +1,7 @@
 """What each stage does on the command line. Only this module and `cli` print."""
 
 import argparse
+import operator
 import os
 import sys
 import time
@@ -273,6 +274,10 @@ def _compare_against(options: argparse.Namespace) -> None:
 
 def everything(options: argparse.Namespace) -> None:
     """Without a stage: the paper's figures, claims, report, and a summary that fits a screen."""
+    print(_everything(options))
+
+
+def _everything(options: argparse.Namespace) -> str:
     from reproduce import report as page
 
     start = time.perf_counter()
@@ -280,8 +285,7 @@ def everything(options: argparse.Namespace) -> None:
     table, _ = _judge(options)
     out = _out(options)
     written = page.write(options.runs, out, out / "report.html", table)
-    print(_summary(table))
-    print(f"{written} ({time.perf_counter() - start:.0f} s)")
+    return f"{_summary(table)}\n{written} ({time.perf_counter() - start:.0f} s)"
 
 
 def report(options: argparse.Namespace) -> None:
@@ -317,9 +321,13 @@ def quick(options: argparse.Namespace) -> None:
     of_runs = argparse.Namespace(
         **{**vars(options), "runs": options.out, "out": None, "numbers": []}
     )
-    _draw(of_runs)
-    print()
-    everything(argparse.Namespace(**{**vars(options), "runs": str(paths.traces()), "out": None}))
+    of_paper = argparse.Namespace(
+        **{**vars(of_runs), "runs": str(paths.traces()), "out": str(paths.figures())}
+    )
+    workers = min(2, options.jobs or os.cpu_count() or 1)
+    calls: dict[str, tuple] = {"runs": (_draw, of_runs), "paper": (_everything, of_paper)}
+    texts = dict(engines.completed(operator.call, calls, workers))
+    print(f"\n{texts['paper']}")
     print(
         f"The quick runs are in {options.out}, their figures in {_out(of_runs)}; all of it took "
         f"{time.perf_counter() - start:.0f} s."

@@ -16,6 +16,7 @@ NAMES = (
     "convex_solvers",
     "exploration",
     "pipeline",
+    "before_and_after",
     "integrity",
 )
 
@@ -66,7 +67,8 @@ def rendered(content: dict) -> str:
     """
     parts = [f"*{where_and_when(content)}.*"]
     for entry in content["tables"]:
-        parts += [f"**{entry['title']}**", _timings(entry)]
+        made = _comparison(entry) if "divided_by" in entry else _timings(entry)
+        parts += [f"**{entry['title']}**", made]
     if content["notes"]:
         parts.append("\n".join(f"* {note}" for note in content["notes"]))
     return "\n" + "\n\n".join(parts) + "\n"
@@ -87,6 +89,20 @@ def _timings(entry: dict) -> str:
         for row in rows
     ]
     return table(["", *others, time, f"of {reference}"], cells)
+
+
+def _comparison(entry: dict) -> str:
+    """What was timed twice, with how many times faster the second is."""
+    columns = [key for key in entry["rows"][0] if key != "what"]
+    cells = [
+        [
+            row["what"],
+            *(significant(row[key]) for key in columns),
+            f"{significant(row[entry['time']] / row[entry['divided_by']], 2)}x",
+        ]
+        for row in entry["rows"]
+    ]
+    return table(["", *columns, "times faster"], cells)
 
 
 def _cell(value: object) -> str:
