@@ -19,7 +19,7 @@ from reproduce.stages import engines, jobs
 def train(options: argparse.Namespace) -> None:
     """`train`: one line a run as it ends, then a table of all."""
     quiet.import_tensorflow(options.verbose)
-    from reproduce import tasks
+    from reproduce import processors, tasks
     from reproduce.stages.train import train as run_all
 
     if not {"", os.getcwd()} & set(sys.path):  # where optimizers of one's own may stand
@@ -43,6 +43,9 @@ def train(options: argparse.Namespace) -> None:
         options.jobs,
         options.scheduler,
     )
+    policy = tasks.training(task.scales[options.scale], changes).dtype_policy
+    if warning := processors.warning(policy, quiet.accelerators()):
+        print(warning, file=sys.stderr)
     rows, start, alone = [], time.perf_counter(), not _side_by_side(options)
     for run in runs:
         seconds = time.perf_counter() - start

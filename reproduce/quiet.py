@@ -35,6 +35,13 @@ def import_tensorflow(verbose: bool = False) -> None:
         tf.constant(0.0) + tf.constant(0.0)
 
 
+def accelerators() -> list:
+    """The devices beside the processor, which TensorFlow has found already."""
+    import tensorflow as tf
+
+    return [one for one in tf.config.list_physical_devices() if one.device_type != "CPU"]
+
+
 @contextlib.contextmanager
 def _standard_error_aside() -> Iterator[None]:
     """Keeps what is written to descriptor 2 in a file, and shows it only after a failure."""

@@ -119,10 +119,14 @@ _CONVOLUTIONS = ("conv2d_1", "conv2d_2", "conv2d_3")
 _PLAIN: dict[str, Any] = {"output_activation": "linear", "kernel_initializer": "glorot_uniform"}
 _MIXED: dict[str, Any] = {"dtype_policy": "mixed_bfloat16", **_PLAIN}
 _MEAN = nta.Protocol.preset("figures", **_MIXED)
-# One G an example takes 4 MB in conv2d_2: a few examples of a few rounds must do. The time of their
-# optima grows with the square of their number, and quick runs are to be quick.
+# One G an example takes 4 MB in conv2d_2: a few examples of a few rounds must do.
 _FEW = nta.Protocol.preset("definition", schedule="1 an epoch", examples=8, **_MIXED)
-_QUICK_PROTOCOLS = (_MEAN, dataclasses.replace(_FEW, examples=4))
+# Quick runs are to be quick everywhere: bfloat16 in software takes 16 times as long as float32, and
+# the time of optima grows with the square of the number of examples.
+_QUICK_PROTOCOLS = (
+    dataclasses.replace(_MEAN, dtype_policy=None),
+    dataclasses.replace(_FEW, dtype_policy=None, examples=4),
+)
 _CONVNET_PROTOCOLS = (
     _MEAN,
     _FEW,
