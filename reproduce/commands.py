@@ -43,9 +43,10 @@ def train(options: argparse.Namespace) -> None:
         options.jobs,
         options.scheduler,
     )
-    policy = tasks.training(task.scales[options.scale], changes).dtype_policy
-    if warning := processors.warning(policy, quiet.accelerators()):
-        print(warning, file=sys.stderr)
+    if scale := task.scales.get(options.scale):  # else training says so
+        policy = tasks.training(scale, changes).dtype_policy
+        if warning := processors.warning(policy, quiet.accelerators()):
+            print(warning, file=sys.stderr)
     rows, start, alone = [], time.perf_counter(), not _side_by_side(options)
     for run in runs:
         seconds = time.perf_counter() - start
