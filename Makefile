@@ -1,9 +1,9 @@
-# make test        sets up .venv and runs the tests, in four minutes on two cores
+# make test        sets up .venv and runs the tests: four to ten minutes on two cores
 # make reproduce   sets up .venv, trains at quick scale on the shipped digits, draws and judges
 # make check       format, lint, types and the quick tests, in a minute
 # make docs        fills the tables of README.md and docs/ from the committed results
 # make site        the pages of docs/ with the API reference, in build/site
-# make test-all    also the slow tests, half an hour;  make test-gpu    those that need a GPU
+# make test-all    also the slow tests, an hour at most;  make test-gpu    those that need a GPU
 # make test-wheel  the wheel in an empty environment and folder; PYTHON=python3.13 for another Python
 # make test-faults  kills, full disks, damage (python -m tests.faults), and fuzz in full: hours
 # make clean       removes caches and build products; leaves .venv and runs alone
