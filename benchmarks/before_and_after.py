@@ -49,9 +49,9 @@ def one_side(checkout):
 def in_turn(sides, repeats):
     """Medians of both sides, which are checked to have found the same."""
     turns = {side: [] for side in sides}
-    for _ in range(repeats):
-        for side, checkout in sides.items():
-            turns[side].append(one_side(checkout))
+    for turn in range(repeats):
+        for side in list(sides)[:: -1 if turn % 2 else 1]:  # who is first changes
+            turns[side].append(one_side(sides[side]))
         for what, (_, expected) in turns[_BEFORE][-1].items():
             found = turns[_AFTER][-1][what][1]
             np.testing.assert_allclose(found, expected, rtol=2e-3, err_msg=what)
