@@ -11,11 +11,9 @@ times and numbers; the sides take turns, medians are shown, and the numbers must
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -36,14 +34,9 @@ def one_side(checkout):
     Returns:
         {what: ([seconds, seconds of the processor], numbers)}.
     """
-    ended = subprocess.run(
-        [sys.executable, "-P", _WORK],
-        env={**os.environ, "PYTHONPATH": str(checkout)},
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    return json.loads(ended.stdout.splitlines()[-1])
+    call = [sys.executable, "-P", _WORK]
+    output = timing.measured(call, {"PYTHONPATH": str(checkout)})[-1]
+    return json.loads(output.splitlines()[-1])
 
 
 def in_turn(sides, repeats):
@@ -70,21 +63,9 @@ def reproduced(checkout):
         copy = pathlib.Path(folder, "copy")
         subprocess.run(["git", "clone", "--quiet", checkout, copy], check=True)
         (copy / ".venv").symlink_to(pathlib.Path(sys.prefix))
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            ["make", "--quiet", "--assume-old=.venv/.stamp", "reproduce"],
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - start
-        shutil.rmtree(copy, ignore_errors=True)
-    if process.returncode:
-        raise RuntimeError(f"make reproduce of {checkout} ended with {process.returncode}")
-    return [seconds, usage.ru_utime + usage.ru_stime]
+        call = ["make", "--quiet", "--assume-old=.venv/.stamp", "reproduce"]
+        seconds, processor, *_ = timing.measured(call, {"PYTHONPATH": str(copy)}, copy)
+    return [seconds, processor]
 
 
 def main(arguments=None):

@@ -10,10 +10,8 @@ timed with oneDNN and without, since TensorFlow leaves it off on processors with
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -36,38 +34,12 @@ _STAGES = {
 }
 
 
-def measured(arguments, environment=None):
-    """Runs a command to its end.
-
-    Args:
-        arguments: The command as a list.
-        environment: Variables that differ.
-
-    Returns:
-        (seconds, seconds of the processor, peak resident MiB, what it printed).
-    """
-    with tempfile.TemporaryFile("w+") as printed:
-        start = time.perf_counter()
-        process = subprocess.Popen(
-            arguments, stdout=printed, env={**os.environ, **(environment or {})}
-        )
-        # Of this process alone: what getrusage says of children is the largest of all so far.
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        printed.seek(0)
-        output = printed.read()
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(arguments)} ended with {process.returncode}:\n{output}")
-    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
-
-
 def steps_table(report):
     """A step of the convnet: precision, and oneDNN."""
     rows, losses = [], []
     for switch, words in (("1", "with oneDNN"), ("0", "without oneDNN")):
         call = [sys.executable, "-m", "benchmarks.convnet_step"]
-        output = measured(call, {"TF_ENABLE_ONEDNN_OPTS": switch})[-1]
+        output = timing.measured(call, {"TF_ENABLE_ONEDNN_OPTS": switch})[-1]
         for name, (seconds, loss) in json.loads(output.splitlines()[-1]).items():
             rows.append({"what": f"{name}, {words}", "milliseconds": 1e3 * seconds})
             losses.append(loss)
@@ -89,7 +61,7 @@ def stages_table(report, task, scale, epochs):
         for command in _STAGES[task]:
             arguments = command.format(**places).split()
             call = [sys.executable, "-m", "reproduce", *arguments]
-            seconds, processor, memory, _ = measured(call, {"TQDM_DISABLE": "1"})
+            seconds, processor, memory, _ = timing.measured(call, {"TQDM_DISABLE": "1"})
             rows.append(
                 {
                     "what": arguments[0],

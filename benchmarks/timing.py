@@ -8,6 +8,8 @@ import os
 import pathlib
 import platform
 import statistics
+import subprocess
+import tempfile
 import time
 
 import pandas as pd
@@ -32,6 +34,35 @@ def _seconds(function, clock):
     start = clock()
     function()
     return clock() - start
+
+
+def measured(arguments, environment=None, folder=None):
+    """Runs a command to its end.
+
+    Args:
+        arguments: The command as a list.
+        environment: Variables that differ.
+        folder: Where it runs. Defaults to the working directory.
+
+    Returns:
+        (seconds, seconds of the processor, peak resident MiB, what it printed).
+    """
+    with tempfile.TemporaryFile("w+") as printed:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            arguments, stdout=printed, env={**os.environ, **(environment or {})}, cwd=folder
+        )
+        # Of this process alone: what getrusage says of children is the largest of all so far.
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        printed.seek(0)
+        output = printed.read()
+    if process.returncode:
+        raise RuntimeError(
+            f"{' '.join(map(str, arguments))} ended with {process.returncode}:\n{output}"
+        )
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
 
 
 class Report:

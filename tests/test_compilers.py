@@ -26,10 +26,7 @@ def test_short_trainings_and_convolutions_on_a_cpu_stay_with_tensorflow():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "seconds, chosen",
-    [((1.0, 0.9), True), pytest.param((1.0, 0.95), False, marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("seconds, chosen", [((1.0, 0.9), True), ((1.0, 0.95), False)])
 def test_a_trial_leaves_the_training_as_it_was(train, tmp_path, monkeypatch, seconds, chosen):
     monkeypatch.setattr(compilers, "_SHORT", 1)
     tried = []

@@ -12,6 +12,7 @@ from nta_tf import losses
 from nta_tf.solvers import DenseMap, TaylorProblem, minimize
 from tests import taylor_problems
 from tests.reference.taylor_problem import LOSSES
+from tests.variants import slow
 
 SMOOTH = ("mse", "cross_entropy", "huber", "binary_cross_entropy", "poisson")
 
@@ -53,16 +54,10 @@ def test_outer_function_has_the_derivatives_that_it_says(rng, name):
             np.testing.assert_allclose(hessian[:, column], own, atol=1e-10)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "huber",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("poisson", "absolute_error", "hinge", "mse", "binary_cross_entropy")
-        ),
-    ],
-)
+_LIKE_HUBER = ("poisson", "absolute_error", "hinge", "mse", "binary_cross_entropy")
+
+
+@pytest.mark.parametrize("name", slow(["huber", *_LIKE_HUBER], *_LIKE_HUBER))
 def test_optima_equal_scipy(rng, name):
     problem, reference = taylor_problems.problem(rng, "tall", loss=name)
     for radius in (0.5, math.inf):

@@ -29,9 +29,10 @@ def test_dead_units_change_no_sum(dead, output, bias, seed):
     generator = np.random.default_rng(seed)
     inputs = generator.normal(size=(ROUNDS, BATCH, WIDTHS[0]))
     targets = generator.normal(size=(ROUNDS, BATCH, WIDTHS[-1]))
-    kernels, biases = chain.weights()
-    kernels = [w + generator.normal(size=(ROUNDS, *w.shape)) for w in kernels]
-    biases = [(b + generator.normal(size=(ROUNDS, *b.shape))).numpy() for b in biases]
+    kernels = [layer.kernel.numpy() for layer in chain.layers]
+    kernels = [tf.constant(w + generator.normal(size=(ROUNDS, *w.shape))) for w in kernels]
+    biases = [layer.bias.numpy() for layer in chain.layers]
+    biases = [b + generator.normal(size=(ROUNDS, *b.shape)) for b in biases]
     for layer, units in DEAD[dead].items():
         biases[layer][:, list(units)] = -1e3
     evaluation = chain.evaluate(tf.constant(inputs), kernels, list(map(tf.constant, biases)))

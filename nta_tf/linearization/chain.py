@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 import keras
 import tensorflow as tf
 
-from nta_tf import precision
 from nta_tf.linearization.rules import DenseRule
 
 if TYPE_CHECKING:
@@ -80,12 +79,6 @@ class DenseChain:
     def width(self) -> int:
         """p_0, the width of the first layer's input."""
         return self.layers[0].kernel.shape[0]
-
-    def weights(self) -> tuple[list[tf.Tensor], list[tf.Tensor | None]]:
-        """The layers' own kernels and biases, as two lists of tensors."""
-        kernels = [_value(layer.kernel) for layer in self.layers]
-        biases = [_value(layer.bias) if layer.use_bias else None for layer in self.layers]
-        return kernels, biases
 
     def evaluate(
         self,
@@ -290,10 +283,6 @@ def _activate(activation, preactivation):
         tape.watch(preactivation)
         activated = activation(preactivation)
     return activated, tape.gradient(activated, preactivation)
-
-
-def _value(variable):
-    return precision.at_least_single(tf.convert_to_tensor(variable.value))
 
 
 def _append_function(functions, layer_or_function):

@@ -26,7 +26,7 @@ class Engine(abc.ABC):
         weights: The `Weight`s that may vary, by name.
         layers: Names of those that were asked for.
         taps: `Tap` of each layer that a rule knows, by the name of its kernel (or scale, ...).
-        values: Where the values of `weights` stand among those of all variables, by name.
+        value_places: Where the values of `weights` stand among those of all variables, by name.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Engine(abc.ABC):
         self.layers = list(layers)
         self.taps: dict[str, Tap] = {}
         places = model.places()
-        self.values = {name: places[id(weight.variable)] for name, weight in weights.items()}
+        self.value_places = {name: places[id(weight.variable)] for name, weight in weights.items()}
         self._softmax: bool | None = None
         self._places: dict[str, str] = {}
         names: dict[int, str] = {}
@@ -90,7 +90,7 @@ class Snapshot(abc.ABC):
         self._engine = engine
         self._inputs = inputs
         self._weights = weights
-        self.values = {name: self._weights[place] for name, place in engine.values.items()}
+        self.values = {name: self._weights[place] for name, place in engine.value_places.items()}
 
     @property
     @abc.abstractmethod

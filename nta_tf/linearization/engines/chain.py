@@ -71,12 +71,12 @@ class ChainEngine(Engine):
         self, inputs: list[tf.Tensor], weights: list[tf.Tensor], position: int
     ) -> tuple[Evaluation, tf.Tensor]:
         """The same, and J_l of a layer, in one call."""
-
-        def both(inputs: list[tf.Tensor], weights: list[tf.Tensor]) -> tuple:
-            parts = self._parts(inputs, weights)
-            return parts, jacobian(self._evaluation(parts, weights), position)
-
         if position not in self._at_once:
+
+            def both(inputs: list[tf.Tensor], weights: list[tf.Tensor]) -> tuple:
+                parts = self._parts(inputs, weights)
+                return parts, jacobian(self._evaluation(parts, weights), position)
+
             self._at_once[position] = by_shapes(both)
         parts, tensor = self._at_once[position](inputs, weights)
         return self._evaluation(parts, weights), tensor
