@@ -11,6 +11,7 @@ environment than this project's:
     python -m venv other && other/bin/pip install -e . torch jax
 """
 
+import functools
 import importlib.util
 import os
 
@@ -22,7 +23,7 @@ import tensorflow as tf
 
 import nta_tf as nta
 from benchmarks import timing
-from benchmarks.timing import median_seconds
+from benchmarks.timing import medians_in_turn
 
 OURS = "linearize, auto"
 
@@ -239,24 +240,21 @@ def rows_of(what, ours, others, repeats):
         Rows for `benchmarks.timing.Report.table`.
     """
     expected = ours()
-    rows = [{"what": OURS, "milliseconds": 1e3 * median_seconds(ours, repeats)}]
+    labels, functions = [OURS], [ours]
     for kind, contender in others:
         ways = kind.jacobians if what == "jacobian" else kind.tensors
         if what == "jacobian" and expected[0, 0].size > expected.shape[1]:
             ways = ways[:1]  # forward mode would take a pass for each of many units
         for how in ways:
-            label = f"{kind.label} {how}"
-            if contender is None:
-                rows.append({"what": f"{label}: not installed", "milliseconds": np.nan})
-                continue
-
-            def theirs(contender=contender, how=how):
-                return getattr(contender, what)(how)
-
-            np.testing.assert_allclose(theirs(), expected, atol=2e-5)
-            seconds = median_seconds(theirs, repeats)
-            rows.append({"what": label, "milliseconds": 1e3 * seconds})
-    return rows
+            labels.append(f"{kind.label} {how}" + (": not installed" if contender is None else ""))
+            functions.append(contender and functools.partial(getattr(contender, what), how))
+    for theirs in filter(None, functions[1:]):
+        np.testing.assert_allclose(theirs(), expected, atol=2e-5)
+    seconds = iter(medians_in_turn(list(filter(None, functions)), repeats))
+    return [
+        {"what": label, "milliseconds": 1e3 * next(seconds) if function else np.nan}
+        for label, function in zip(labels, functions)
+    ]
 
 
 def contenders(model, x, name):

@@ -14,20 +14,44 @@ import time
 
 import pandas as pd
 
+_LEAST_SECONDS, _TURN_SECONDS = 0.5, 0.05
+
 
 def median_seconds(function, repeats, clock=time.perf_counter):
     """Median time of `function()`, which must return only when its work is done.
 
     Args:
-        function: Called once unmeasured, then `repeats` times.
-        repeats: Number of measured calls.
+        function: Called once unmeasured, then measured.
+        repeats: Number of measured calls, if they fill half a second; otherwise as many as do.
         clock: What tells the time: the wall's, or the processor's (`time.process_time`).
 
     Returns:
         Seconds.
     """
-    function()
-    return statistics.median(_seconds(function, clock) for _ in range(repeats))
+    return medians_in_turn([function], repeats, clock)[0]
+
+
+def medians_in_turn(functions, repeats, clock=time.perf_counter):
+    """Median times of functions that take turns, so that what slows the machine slows them all.
+
+    Args:
+        functions: As for `median_seconds`.
+        repeats: As for `median_seconds`, of each function.
+        clock: As for `median_seconds`.
+
+    Returns:
+        A list of seconds, one a function.
+    """
+    for function in functions:
+        function()
+    measured = [[] for _ in functions]
+    while min(map(len, measured)) < repeats or min(map(sum, measured)) < _LEAST_SECONDS:
+        for function, of_function in zip(functions, measured):
+            turn = []
+            while sum(turn) < _TURN_SECONDS:  # calls of a millisecond go in runs
+                turn.append(_seconds(function, clock))
+            of_function += turn
+    return list(map(statistics.median, measured))
 
 
 def _seconds(function, clock):

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nta_tf.compiling import by_shapes, compiled
+from nta_tf.compiling import at_once, by_shapes, compiled
 from nta_tf.linearization.chain import (
     DenseChain,
     Evaluation,
@@ -56,7 +56,7 @@ class ChainEngine(Engine):
     def snapshot(self, inputs: list[tf.Tensor]) -> ChainSnapshot:
         if self._read is None:  # compiled: a hundred layers are read in a fifth of the time
             read: Any = compiled(self._whole.snapshot, autograph=False)
-            self._read = read.get_concrete_function()
+            self._read = at_once(read.get_concrete_function())
         return ChainSnapshot(self, inputs, self._read())
 
     def position(self, name: str) -> int:
