@@ -14,7 +14,6 @@ except ImportError:
         return True
 
 
-
 def compiled(method: Callable, **options: Any) -> Callable:
     """`tf.function` of a method, or of a function that another one has made.
 

@@ -1,4 +1,4 @@
-"""A call that is an operation computes what an ordinary call does, and is not used where it may not."""
+"""A call that is an operation computes what an ordinary one does, where it may be one."""
 
 import numpy as np
 import pytest
