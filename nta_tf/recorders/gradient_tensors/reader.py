@@ -83,9 +83,8 @@ class GradientTensorReader(TaylorReader):
         if scope.neurons is None:
             yield self._assemble(layer, [layer], [self._tensors(layer)], [path])
             return
-        tensors = self._tensors(layer, list(scope.neurons))
-        for position, (name, neuron) in enumerate(zip(scope.names, scope.neurons)):
-            part = np.ascontiguousarray(tensors[..., position])
+        tensors = self._tensors_of_neurons(layer, scope.neurons)
+        for name, neuron, part in zip(scope.names, scope.neurons, tensors):
             yield self._assemble(name, [layer], [part], [path[..., neuron]])
 
     def _network_losses(self):
@@ -146,44 +145,47 @@ class GradientTensorReader(TaylorReader):
             )
         return DenseMap(part.astype(dtype, copy=False))
 
-    def _tensors(self, layer, neurons=None):
-        """G of every group, or (J, x) where factors are kept; neurons along a last axis."""
+    def _tensors(self, layer):
+        """G of every group, or (J, x) where factors are kept and groups are examples."""
         if self._config["forms"][layer] == "gradient_tensor":
-            return self._dense(layer, neurons)
-        if neurons is None and not self._mean:
+            return _groups(self._read(f"{layer}/gradient_tensor"), merge=not self._mean)
+        if not self._mean:
             return tuple(
                 _groups(self._read(f"{layer}/{name}"), merge=True)
                 for name in ("jacobian", "layer_input")
             )
-        return self._dense_from_factors(layer, neurons)
+        return np.stack([rounds[0] for rounds in self._rounds_of_tensors(layer)])
 
-    def _dense(self, layer, neurons):
-        name = f"{layer}/gradient_tensor"
-        parts = []
-        for epoch in self.epochs:
-            rows = self._read(name, epoch)
-            parts.append(rows if neurons is None else rows[..., neurons])
-        return _groups(np.concatenate(parts), merge=not self._mean)
+    def _tensors_of_neurons(self, layer, neurons):
+        """G of every group, neuron by neuron: (neurons, groups, p_L, *kernel.shape[:-1])."""
+        tensors = None
+        for n, of_round in enumerate(self._rounds_of_tensors(layer, neurons)):
+            if tensors is None:
+                groups = len(self.losses) * self.groups_a_round
+                shape = (groups, *of_round.shape[1:-1])
+                tensors = np.empty((len(neurons), *shape), of_round.dtype)
+            groups = slice(n * self.groups_a_round, (n + 1) * self.groups_a_round)
+            tensors[:, groups] = np.moveaxis(of_round, -1, 0)
+        return tensors
 
-    def _dense_from_factors(self, layer, neurons):
-        """G, or the G of neurons, one round after the other."""
+    def _rounds_of_tensors(self, layer, neurons=None):
+        """Yields G of each round, (groups, p_L, *kernel.shape), or of its neurons alone."""
+        chosen = slice(None) if neurons is None else list(neurons)
+        if self._config["forms"][layer] == "gradient_tensor":
+            for epoch in self.epochs:
+                for tensor in self._read(f"{layer}/gradient_tensor", epoch):
+                    yield (tensor[np.newaxis] if self._mean else tensor)[..., chosen]
+            return
         keras_layer, rule = _layer(json.dumps(self._config["kernels"][layer]))
-        parts = []
         for epoch in self.epochs:
             jacobians = self._read(f"{layer}/jacobian", epoch)
             inputs = self._read(f"{layer}/layer_input", epoch)
             for jacobian, layer_input in zip(map(tf.constant, jacobians), map(tf.constant, inputs)):
                 if self._mean:
-                    g = rule.mean_gradient_tensor(keras_layer, jacobian, layer_input)
-                    g = g.numpy() if neurons is None else g.numpy()[..., neurons]
+                    mean = rule.mean_gradient_tensor(keras_layer, jacobian, layer_input)
+                    yield mean.numpy()[np.newaxis, ..., chosen]
                 else:
-                    of_neurons = [
-                        rule.gradient_tensor(keras_layer, jacobian, layer_input, neuron).numpy()
-                        for neuron in neurons
-                    ]
-                    g = np.stack(of_neurons, axis=-1)
-                parts.append(g[np.newaxis])
-        return _groups(np.concatenate(parts), merge=not self._mean)
+                    yield _columns(rule, keras_layer, jacobian, layer_input, chosen)
 
     def _products(self, layer):
         return _products(json.dumps(self._config["kernels"][layer]))
@@ -298,6 +300,14 @@ class GradientTensorProblem(RecordedProblem):
                 optimum = dataclasses.replace(optimum, status=status)
             accepted.append(optimum)
         return accepted
+
+
+def _columns(rule, layer, jacobian, layer_input, neurons):
+    """G of several neurons, which are the last axis: (B, p_L, *kernel.shape[:-1], neurons)."""
+    ordered = np.sort(neurons)  # as the rule gives them, whatever the groups of a convolution
+    columns = rule.columns(layer, jacobian, layer_input, ordered).numpy()
+    tensor = columns.reshape(*columns.shape[:2], len(neurons), *rule.weight(layer).shape[:-1])
+    return np.moveaxis(tensor, 2, -1)[..., np.argsort(np.argsort(neurons))]
 
 
 def _aims(radii, tolerance):
