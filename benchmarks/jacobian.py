@@ -13,6 +13,7 @@ environment than this project's:
 
 import functools
 import importlib.util
+import math
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -266,6 +267,42 @@ def contenders(model, x, name):
     return pairs
 
 
+def operations(model, name):
+    """Additions and multiplications of G of a layer for one example, the forward pass included."""
+    outputs, below, of_layer, above = model.output.shape[-1], 0, 0, 0
+    for layer in model.layers:
+        count = 0
+        if layer.weights:
+            count = 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        below += count
+        above += count if of_layer else 0
+        of_layer = count if layer.name == name else of_layer
+    return below + outputs * (of_layer + above)
+
+
+def beside_a_convolution(model, x, name, repeats):
+    """G's arithmetic at the speed of the layer's own convolution, and the time of `linearize`."""
+    layer = model.get_layer(name)
+    shape = (128, *layer.input.shape[1:])
+    images = tf.constant(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+    convolve = tf.function(lambda images: tf.nn.conv2d(images, layer.kernel, 1, "SAME"))
+    seconds, ours = medians_in_turn(
+        [
+            lambda: np.asarray(convolve(images)),
+            lambda: np.asarray(nta.linearize(model, x, name).gradient_tensor(name)),
+        ],
+        repeats,
+    )
+    per_image = 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+    speed = 128 * per_image / seconds
+    count = len(x) * operations(model, name)
+    return (
+        f"G of {name}: {count / 1e9:.1f} GFLOP, at the speed of a plain convolution "
+        f"({speed / 1e9:.0f} GFLOP/s) {1e3 * count / speed:.1f} ms; linearize takes "
+        f"{ours * speed / count:.2f} times as long"
+    )
+
+
 def main():
     parser = timing.parser(__doc__)
     parser.add_argument("--repeats", type=int, default=5, help="measured calls a row")
@@ -291,6 +328,7 @@ def main():
         others = others[1:] if options.skip_tape_tensors else others
         rows = rows_of("gradient_tensor", tensor, others, options.repeats)
         report.table(f"G of the {title}", rows, "milliseconds", OURS)
+    report.note(beside_a_convolution(model, x, name, options.repeats))
 
 
 if __name__ == "__main__":

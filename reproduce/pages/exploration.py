@@ -33,34 +33,6 @@ def convnet(results: Results) -> str:
     return _totals(results, "convnet", "cifar10")
 
 
-@registered("exploration_convnet_seeds")
-def convnet_seeds(results: Results) -> str:
-    """The first epochs of the convnet, seed by seed: those that the shorter runs have, too."""
-    whole, shorter = "cifar10", "cifar10_20_epochs"
-    losses = results.losses[results.losses["experiment"].isin([whole, shorter])]
-    again = losses[losses["experiment"] == shorter]
-    last = int(again["epoch"].max())
-    distances = results.exploration["minimum_hamming"]
-    distances = distances[distances["scope"] == "network"]
-    rows = []
-    for one in optimizers.of_table(again):
-        of_one = optimizers.rows(losses, one)
-        for run, trained in of_one.groupby("run", sort=False):
-            end = trained[trained["epoch"] == last].iloc[0]
-            moved = distances[(distances["run"] == run) & (distances["epoch"] <= last)]
-            total = number(moved["minimum_hamming"].sum())
-            accuracy = f"{end['accuracy']:.1%}"
-            rows.append([_label(one, "convnet"), end["seed"], number(end["loss"]), accuracy, total])
-    head = [
-        "optimizer",
-        "seed",
-        f"loss of epoch {last}",
-        "accuracy",
-        _TITLES["minimum_hamming"],
-    ]
-    return table(head, rows)
-
-
 @registered("exploration_layers")
 def layers(results: Results) -> str:
     """Summed minimum Hamming distance of each layer, for the paper's rate of each optimizer."""

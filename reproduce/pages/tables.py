@@ -11,6 +11,7 @@ from reproduce.pages import (  # noqa: F401 - importing registers their tables
     certificates,
     claims,
     convnet,
+    convnet_seeds,
     exploration,
     figures,
     growth_of_costs,

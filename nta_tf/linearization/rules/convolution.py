@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf.linearization.rules.base import Rule
-from nta_tf.linearization.rules.patches import patches
+from nta_tf.linearization.rules.patches import patches, turned_patches
 from nta_tf.linearization.rules.registry import register
 
 
@@ -73,9 +73,8 @@ class ConvolutionRule(Rule):
         flat = tf.reshape(jacobian, (batch, components, -1, layer.filters))
         tensors = []
         for group, rows in enumerate(tf.split(flat, layer.groups, axis=-1)):
-            windows = self._windows(layer, self._channels(layer, layer_input, group))
             # Turned once, and not again in the product of every output.
-            turned = tf.linalg.matrix_transpose(windows)
+            turned = self._turned_windows(layer, self._channels(layer, layer_input, group))
             tensors.append(tf.matmul(turned[:, tf.newaxis], rows))
         tensor = tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis=-1)
         return tf.reshape(tensor, (batch, components, *layer.kernel.shape))
@@ -119,6 +118,14 @@ class ConvolutionRule(Rule):
             inputs, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
         )
         return tf.reshape(windows, (-1, windows.shape[1], windows.shape[2] * windows.shape[3]))
+
+    @staticmethod
+    def _turned_windows(layer, inputs):
+        """The same with positions last: (B, size * channels, positions)."""
+        windows = turned_patches(
+            inputs, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
+        )
+        return tf.reshape(windows, (-1, windows.shape[1] * windows.shape[2], windows.shape[3]))
 
 
 register(keras.layers.Conv1D, ConvolutionRule())
