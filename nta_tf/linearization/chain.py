@@ -177,7 +177,8 @@ def forward_columns(evaluation: Evaluation, layer: int, upper: int) -> tf.Tensor
     """Jacobian of x_k with respect to a_l, built forward: one large product a layer.
 
     A small product for each example takes twice as long, and so do products from the other side,
-    after which single numbers instead of runs of p_l must change places.
+    after which single numbers instead of runs of p_l must change places. Up to the last product
+    outputs come last, where slopes are multiplied in a third of the time.
 
     Args:
         evaluation: An `Evaluation`.
@@ -188,25 +189,25 @@ def forward_columns(evaluation: Evaluation, layer: int, upper: int) -> tf.Tensor
         Tensor of shape (..., p_k, B, p_l).
     """
     kernels, slopes = evaluation.kernels, evaluation.slopes
-    width = kernels[layer].shape[-1]
-    batch_shape = tf.shape(evaluation.outputs)[:-1]
     slope = slopes[layer]
     if slope is None:
         slope = tf.ones_like(evaluation.preactivations[layer])
-    columns = slope[..., tf.newaxis, :, :]  # D_l but for the zeros beside its diagonal
     if upper == layer:
-        return tf.eye(width, dtype=slope.dtype)[:, tf.newaxis, :] * columns
-    columns *= tf.linalg.matrix_transpose(kernels[layer + 1])[..., tf.newaxis, :]
-    for k in range(layer + 1, upper + 1):
-        if k > layer + 1:
-            kernel = kernels[k]
-            shape = tf.concat([batch_shape[:-1], [kernel.shape[-1], batch_shape[-1], width]], 0)
-            flat = tf.concat([batch_shape[:-1], [kernel.shape[-2], batch_shape[-1] * width]], 0)
-            columns = tf.matmul(kernel, tf.reshape(columns, flat), transpose_a=True)
-            columns = tf.reshape(columns, shape)
-        if slopes[k] is not None:
-            columns *= _beside(slopes[k])
-    return columns
+        diagonal = slope[..., tf.newaxis, :, :]
+        return tf.eye(slope.shape[-1], dtype=slope.dtype)[:, tf.newaxis, :] * diagonal
+    if upper == layer + 1:
+        columns = tf.linalg.matrix_transpose(kernels[upper])[..., tf.newaxis, :]
+        columns *= slope[..., tf.newaxis, :, :]
+    else:
+        rows = slope[..., tf.newaxis] * kernels[layer + 1][..., tf.newaxis, :, :]
+        for k in range(layer + 1, upper):
+            if k > layer + 1:
+                rows = _unflat(tf.matmul(_flat(rows), kernels[k]), rows)
+            if slopes[k] is not None:
+                rows *= slopes[k][..., tf.newaxis, :]
+        flat = tf.matmul(kernels[upper], _flat(rows), transpose_a=True, transpose_b=True)
+        columns = tf.reshape(flat, tf.concat([tf.shape(flat)[:-1], tf.shape(slope)[-2:]], 0))
+    return columns if slopes[upper] is None else columns * _beside(slopes[upper])
 
 
 def directional_derivative(
@@ -231,6 +232,17 @@ def directional_derivative(
         if change is not None and evaluation.slopes[k] is not None:
             change *= evaluation.slopes[k]
     return tf.zeros_like(evaluation.outputs) if change is None else change
+
+
+def _flat(rows):
+    """Rows (..., B, p_l, p_k) of all examples below each other."""
+    shape = tf.shape(rows)
+    return tf.reshape(rows, tf.concat([shape[:-3], [-1], shape[-1:]], 0))
+
+
+def _unflat(flat, rows):
+    """The opposite, of other widths p_k."""
+    return tf.reshape(flat, tf.concat([tf.shape(rows)[:-1], tf.shape(flat)[-1:]], 0))
 
 
 def _beside(slope):
