@@ -1,6 +1,6 @@
 """Do established convex solvers find the same Taylor optima, and how long do they take?
 
-    python -m benchmarks.convex_solvers [--weights 600] [--rounds 3] [--repeats 5]
+    python -m benchmarks.convex_solvers [--weights 600] [--rounds 40] [--repeats 5]
 
 SciPy (L-BFGS where V is free, trust-constr on a ball) and CVXPY with Clarabel (`pip install
 "nta_tf[peers]"`) solve the same problems as `nta.solvers.minimize`, with their own tolerances:
@@ -74,7 +74,8 @@ class LeastSquares:
         return np.sqrt(values[kept])[:, np.newaxis] * vectors[:, kept].T
 
     def expression(self, cvxpy, u):
-        return cvxpy.sum_squares(self.factor @ u) + 2 * self.slope @ u + self.start
+        """F as CVXPY takes it, and constraints that belong to it."""
+        return cvxpy.sum_squares(self.factor @ u) + 2 * self.slope @ u + self.start, []
 
 
 class CrossEntropy:
@@ -111,14 +112,17 @@ class CrossEntropy:
         return LinearOperator((self.size, self.size), product, dtype=np.float64)
 
     def expression(self, cvxpy, u):
-        # One large expression: CVXPY takes long over many small ones.
         groups, examples, classes = self.outputs.shape
+        # The shifts are variables of their own: a dense row an example would be in A's place. One
+        # large expression, since CVXPY takes long over many small ones.
+        shifts = cvxpy.Variable((groups, classes))
+        moved = self.matrix.reshape(-1, self.size) @ u
+        constraints = [cvxpy.reshape(shifts, (groups * classes,), order="C") == moved]
         repeated = np.repeat(np.arange(groups), examples)
-        shifts = cvxpy.reshape(self.matrix.reshape(-1, self.size) @ u, (groups, classes), order="C")
         logits = shifts[repeated] + self.outputs.reshape(-1, classes)
         weights = self.weights[repeated]
         chosen = cvxpy.sum(cvxpy.multiply(self.one_hot.reshape(-1, classes), logits), axis=1)
-        return weights @ (cvxpy.log_sum_exp(logits, axis=1) - chosen)
+        return weights @ (cvxpy.log_sum_exp(logits, axis=1) - chosen), constraints
 
 
 def ours(problem, radius):
@@ -154,8 +158,10 @@ def clarabel(problem, radius):
     import cvxpy
 
     u = cvxpy.Variable(problem.size)
-    constraints = [] if math.isinf(radius) else [cvxpy.norm(u) <= radius]
-    stated = cvxpy.Problem(cvxpy.Minimize(problem.expression(cvxpy, u)), constraints)
+    expression, constraints = problem.expression(cvxpy, u)
+    if math.isfinite(radius):
+        constraints.append(cvxpy.norm(u) <= radius)
+    stated = cvxpy.Problem(cvxpy.Minimize(expression), constraints)
     data, chain, inverse = stated.get_problem_data(cvxpy.CLARABEL, ignore_dpp=True, solver_opts={})
     seconds, solution = timed(lambda: chain.solve_via_data(stated, data), 1)
     stated.unpack_results(solution, chain, inverse)
@@ -238,7 +244,7 @@ def main():
     parser = timing.parser(__doc__)
     parser.add_argument("--weights", type=int, choices=LAYERS, default=600)
     parser.add_argument(
-        "--rounds", type=int, default=3, help="of the cross-entropy; 0 leaves it out"
+        "--rounds", type=int, default=40, help="of the cross-entropy; 0 leaves it out"
     )
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
