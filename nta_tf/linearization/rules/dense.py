@@ -66,9 +66,16 @@ class DenseRule(Rule):
     def mean_gradient_tensor(
         self, layer: keras.layers.Layer, jacobian: tf.Tensor, layer_input: tf.Tensor
     ) -> tf.Tensor:
-        jacobian, layer_input = _as_positions(jacobian, layer_input)
-        total = tf.einsum("bkta,btj->kja", jacobian, layer_input)
-        return total / tf.cast(tf.shape(jacobian)[0], total.dtype)
+        examples, components = tf.unstack(tf.shape(jacobian)[:2])
+        units = jacobian.shape[-1]
+        if layer_input.shape.rank == 2:  # J stays as it lies, and runs of p_l change places
+            rows = tf.reshape(jacobian, (examples, components * units))
+            total = tf.matmul(layer_input, rows, transpose_a=True)
+            total = tf.transpose(tf.reshape(total, (-1, components, units)), (1, 0, 2))
+        else:
+            jacobian, layer_input = _as_positions(jacobian, layer_input)
+            total = tf.einsum("bkta,btj->kja", jacobian, layer_input)
+        return total / tf.cast(examples, total.dtype)
 
 
 def _outer(jacobian, layer_input):
