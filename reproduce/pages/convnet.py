@@ -40,6 +40,12 @@ def mnist(results: Results) -> str:
     return _layer_table(results, "mnist", (10, 50, 90))
 
 
+@registered("mnist_60000_layer_2")
+def all_digits(results: Results) -> str:
+    """The same on all digits of MNIST."""
+    return _layer_table(results, "mnist_60000", (5, 10, 20, 28))
+
+
 @registered("convnet_layers")
 def layers(results: Results) -> str:
     """Optima of every scope at the last epoch, as a share of the cumulative loss; exponents."""
@@ -64,6 +70,12 @@ def neurons(results: Results) -> str:
 def mnist_neurons(results: Results) -> str:
     """The same of the convnet on MNIST."""
     return _neuron_table(results, "mnist")
+
+
+@registered("mnist_60000_neurons")
+def all_digits_neurons(results: Results) -> str:
+    """The same on all digits of MNIST."""
+    return _neuron_table(results, "mnist_60000")
 
 
 @registered("neurons_above_optimum")
