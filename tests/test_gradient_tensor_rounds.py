@@ -6,6 +6,7 @@ import pytest
 import scipy.optimize
 
 import nta_tf as nta
+from nta_tf.solvers.maps import LinearMap
 from tests.networks import CHAINS, dense_chain
 from tests.recording import KeepRounds
 
@@ -182,6 +183,26 @@ def test_regret_on_the_ball_equals_an_independent_solver(loss, reduction):
     incurred = sum(loss for *_, loss in keep.rounds)
     assert row["cumulative_loss"] == pytest.approx(incurred, rel=1e-6)
     assert row["network_loss"] == pytest.approx(incurred, rel=1e-6)
+
+
+def test_on_balls_products_in_float32_are_certified_as_closely(monkeypatch):
+    x = nta.data.load("sample").x[:192].reshape(192, 784)
+    rounds = nta.TaylorRounds(["dense_3"], schedule="every step", examples=4)
+    model, sgd = nta.models.autoencoder(seed=0), nta.optimizers.get("sgd", 1.0)
+    run = nta.train(model, x, x, optimizer=sgd, epochs=2, batch_size=64, recorders=[rounds])
+    casts, cast = [], LinearMap.cast
+    monkeypatch.setattr(LinearMap, "cast", lambda *of: casts.append(of) or cast(*of))
+    scope = ("dense_3", [0, 3, 7])
+    single = nta.regret(run, scope, checkpoints=2)
+    assert len(casts) == 3
+    free = nta.regret(run, scope, checkpoints=2, radius=[None, np.inf])
+    assert len(casts) == 3  # flat directions lead far away without a ball
+    double = free[np.isfinite(free["radius"])].reset_index(drop=True)
+    assert single["status"].tolist() == double["status"].tolist()
+    assert (single["gap"] <= 1e-6 * single["taylor_optimum"]).all()
+    apart = (single["taylor_optimum"] - double["taylor_optimum"]).abs()
+    rounding = 1e-12 * single["taylor_optimum"]
+    assert (apart <= single["gap"] + double["gap"] + rounding).all()
 
 
 def test_gradient_tensors_and_normal_equations_agree_on_mse():

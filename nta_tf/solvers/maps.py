@@ -65,6 +65,13 @@ class LinearMap:
         count = min(last, self.groups) - first
         return LinearMap(self.action, tensors, self.shapes, count, self.components, self.dtype)
 
+    def cast(self, dtype: tf.DType | np.dtype) -> "LinearMap":
+        """The same map in another precision."""
+        tensors = tf.nest.map_structure(lambda tensor: tf.cast(tensor, dtype), self.tensors)
+        return LinearMap(
+            self.action, tensors, self.shapes, self.groups, self.components, tf.as_dtype(dtype)
+        )
+
     def dense(self) -> "DenseMap":
         """The same map with all G as one array, (groups, p_L, P)."""
         units = tf.eye(self.size, dtype=self.dtype)
