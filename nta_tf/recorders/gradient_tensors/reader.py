@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
-import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from nta_tf.linearization import rules
 from nta_tf.recorders.base import recorded_steps
+from nta_tf.recorders.gradient_tensors.recorded_layer import recorded_layer
 from nta_tf.recorders.taylor_reader import RecordedProblem, TaylorReader
 from nta_tf.scopes import NETWORK, Scope
 from nta_tf.solvers import (
     DenseMap,
-    FactoredMap,
     JointMap,
     NewtonCG,
     Optimum,
@@ -134,7 +130,7 @@ class GradientTensorReader(TaylorReader):
             if isinstance(part, tuple):
                 jacobian, layer_input = (factor[groups] for factor in part)
                 change = tf.cast(change, jacobian.dtype)
-                change = self._products(layer)[0](tf.constant(layer_input), change).numpy()
+                change = self._recorded(layer).mapped(tf.constant(layer_input), change).numpy()
                 moved.append(_product(jacobian, change.reshape(len(jacobian), -1, 1))[..., 0])
             else:
                 moved.append(_product(part[groups], change.reshape(-1)))
@@ -142,10 +138,8 @@ class GradientTensorReader(TaylorReader):
 
     def _map(self, layer, part, dtype):
         if isinstance(part, tuple):
-            jacobian, layer_input = (factor.astype(dtype, copy=False) for factor in part)
-            return FactoredMap(
-                jacobian, layer_input, self.kernel_shape(layer), *self._products(layer)
-            )
+            factors = (factor.astype(dtype, copy=False) for factor in part)
+            return self._recorded(layer).linear_map(*factors)
         return DenseMap(part.astype(dtype, copy=False))
 
     def _tensors(self, layer):
@@ -179,19 +173,18 @@ class GradientTensorReader(TaylorReader):
                 for tensor in self._read(f"{layer}/gradient_tensor", epoch):
                     yield (tensor[np.newaxis] if self._mean else tensor)[..., chosen]
             return
-        keras_layer, rule = _layer(json.dumps(self._config["kernels"][layer]))
+        recorded = self._recorded(layer)
         for epoch in self.epochs:
             jacobians = self._read(f"{layer}/jacobian", epoch)
             inputs = self._read(f"{layer}/layer_input", epoch)
-            for jacobian, layer_input in zip(map(tf.constant, jacobians), map(tf.constant, inputs)):
+            for factors in zip(jacobians, inputs):
                 if self._mean:
-                    mean = rule.mean_gradient_tensor(keras_layer, jacobian, layer_input)
-                    yield mean.numpy()[np.newaxis, ..., chosen]
+                    yield recorded.mean_gradient_tensor(*factors)[np.newaxis, ..., chosen]
                 else:
-                    yield _columns(rule, keras_layer, jacobian, layer_input, chosen)
+                    yield recorded.gradient_tensor_of(chosen, *factors)
 
-    def _products(self, layer):
-        return _products(json.dumps(self._config["kernels"][layer]))
+    def _recorded(self, layer):
+        return recorded_layer(self._config["kernels"][layer])
 
     def _once(self, name):
         """A small array of all rounds, which every neuron asks for, from memory."""
@@ -317,14 +310,6 @@ class GradientTensorProblem(RecordedProblem):
         return accepted
 
 
-def _columns(rule, layer, jacobian, layer_input, neurons):
-    """G of several neurons, which are the last axis: (B, p_L, *kernel.shape[:-1], neurons)."""
-    ordered = np.sort(neurons)  # as the rule gives them, whatever the groups of a convolution
-    columns = rule.columns(layer, jacobian, layer_input, ordered).numpy()
-    tensor = columns.reshape(*columns.shape[:2], len(neurons), *rule.weight(layer).shape[:-1])
-    return np.moveaxis(tensor, 2, -1)[..., np.argsort(np.argsort(neurons))]
-
-
 def _aims(radii, tolerance):
     """Gaps at which the solver aims: on a ball, where the last digits cost little, small ones."""
     on_ball = min(_AIM_ON_BALL, tolerance)
@@ -353,29 +338,3 @@ def _product(tensors, change):
 def _groups(rows, merge):
     """Rounds (N, ...) as groups; (N, E, ...) becomes (N E, ...) where each example is one."""
     return rows.reshape(-1, *rows.shape[2:]) if merge else rows
-
-
-@functools.cache
-def _layer(config):
-    config = json.loads(config)
-    layer = keras.layers.deserialize(config["layer"])
-    if not layer.built:
-        layer.build((None, *config["input_shape"]))
-    return layer, rules.rule_of(layer)
-
-
-@functools.cache
-def _products(config):
-    """The products of a `FactoredMap`; the same objects for the same layer."""
-    layer, rule = _layer(config)
-
-    def linear_map(inputs, kernel):
-        return rule.linear_map(layer, inputs, kernel)
-
-    def kernel_gradient(inputs, weighted):
-        return rule.kernel_gradient(layer, inputs, weighted)
-
-    def gram(jacobian, inputs):
-        return rule.gram(layer, jacobian, inputs)
-
-    return linear_map, kernel_gradient, gram
