@@ -3,9 +3,10 @@
 from typing import Any
 
 from reproduce import optimizers
+from reproduce.claims import spreads
 from reproduce.claims.case import Case, each_seed, last_rows
 from reproduce.claims.evidence import Judgement, Unit, judge, over_seeds, together
-from reproduce.claims.margins import FAILS_TO_LEARN, share_spread
+from reproduce.claims.margins import FAILS_TO_LEARN
 from reproduce.claims.registry import Needs, claim
 from reproduce.claims.theorem import bounded
 from reproduce.optimizers import Optimizer
@@ -65,7 +66,7 @@ def _optimum_share(case: Case, optimizer: Optimizer, scope: str) -> Judgement:
         seed: float((rows["taylor_optimum"] / rows["cumulative_loss"]).mean())
         for seed, rows in each_seed(last_rows(case.rows(optimizer, scope)))
     }
-    spread = share_spread(1 - sum(shares.values()) / len(shares))
+    spread = spreads.of_share(1 - sum(shares.values()) / len(shares), case.task)
     quantity = "Taylor optimum / cumulative loss"
     where: dict[str, Any] = {"optimizer": optimizer, "scope": scope}
     return judge(over_seeds(quantity, shares, Unit.SHARE, spread, **where), FAILS_TO_LEARN)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from reproduce import optimizers, paper
+from reproduce.claims import spreads
 from reproduce.claims.case import Case, Method, each_seed
 from reproduce.claims.evidence import (
     Judgement,
@@ -19,12 +20,10 @@ from reproduce.claims.evidence import (
     together,
 )
 from reproduce.claims.margins import (
-    EXPLORATION_SPREAD,
     FAR_MORE,
     MORE,
     SHARP,
     SUBSTANTIALLY_ABOVE,
-    VOLUME_SPREAD,
     far_volume,
     volume_factor,
 )
@@ -172,8 +171,8 @@ def _times(
         factors = {seed: volume_factor(value, values) for seed, value in apart.items()}
     else:
         factors = {seed: above[seed] / below[seed] for seed in above.keys() & below.keys()}
-    spread = EXPLORATION_SPREAD[measure]
-    return judge(over_seeds("exploration", factors, Unit.FACTOR, spread, **where), margin)
+    assumed = spreads.assumed(measure, case.task)
+    return judge(over_seeds("exploration", factors, Unit.FACTOR, assumed, **where), margin)
 
 
 def _unfit(case: Case, compared: Iterable[Method], nothing: Measurement) -> Judgement | None:
@@ -251,7 +250,8 @@ def _below(pairs: dict, values: float, where: dict) -> Judgement:
 
 
 def _volumes(quantity: str, by_seed: dict, margin: Margin, where: dict) -> Judgement:
-    return judge(over_seeds(quantity, by_seed, Unit.LOG_VOLUME, VOLUME_SPREAD, **where), margin)
+    assumed = spreads.assumed("volume of a neuron", "autoencoder")
+    return judge(over_seeds(quantity, by_seed, Unit.LOG_VOLUME, assumed, **where), margin)
 
 
 def _steepness(pairs: dict, values: float, where: dict) -> Judgement:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reproduce.claims import statistics
+from reproduce.claims import spreads, statistics
 from reproduce.claims.case import Case, Method
 from reproduce.claims.evidence import (
     Judgement,
@@ -18,7 +18,7 @@ from reproduce.claims.evidence import (
     judge,
     over_seeds,
 )
-from reproduce.claims.margins import CERTIFIED_SHARE, SIGN, SQUARE_ROOT, share_spread
+from reproduce.claims.margins import CERTIFIED_SHARE, SIGN, SQUARE_ROOT
 from reproduce.claims.run_growth import RunGrowth
 from reproduce.claims.verdicts import Verdict
 
@@ -48,13 +48,15 @@ def growth(case: Case, optimizer: Method, scope: str, margin: Margin = SQUARE_RO
     runs = case.growths(optimizer, scope)
     where: dict[str, Any] = {"optimizer": optimizer, "scope": scope}
     if all(run.negative for run in runs):
-        share = regret_share(runs, **where)
+        share = regret_share(runs, case.task, **where)
         sure = share.high < -SIGN
         verdict = Verdict.NOT_REPRODUCED if sure else Verdict.INCONCLUSIVE
         return Judgement(verdict, Reason.NEGATIVE, share)
     fitted = [run for run in runs if np.isfinite(run.exponent) and not run.negative]
     if not fitted:
-        return Judgement(Verdict.INCONCLUSIVE, Reason.NO_FIT, regret_share(runs, **where))
+        return Judgement(
+            Verdict.INCONCLUSIVE, Reason.NO_FIT, regret_share(runs, case.task, **where)
+        )
     judged = judge(exponent_over_seeds(fitted, **where), margin)
     if any(run.negative for run in runs):
         return _partly_negative(judged, fitted, margin)
@@ -83,21 +85,24 @@ def unusable(
     if not runs:
         return Judgement(Verdict.NOT_MEASURED, Reason.MISSING, nothing)
     if case.dead(optimizer):
-        return Judgement(Verdict.NOT_APPLICABLE, Reason.DEAD, regret_share(runs, **where))
+        return Judgement(
+            Verdict.NOT_APPLICABLE, Reason.DEAD, regret_share(runs, case.task, **where)
+        )
     counts = [run.checkpoints for run in runs]
     if not sum(counts):
         return Judgement(Verdict.INCONCLUSIVE, Reason.TOO_FEW, nothing)
     if np.average([run.certified for run in runs], weights=counts) < CERTIFIED_SHARE:
-        share = regret_share(runs, **where)
+        share = regret_share(runs, case.task, **where)
         return Judgement(Verdict.INCONCLUSIVE, Reason.NOT_CERTIFIED, share)
     return None
 
 
-def regret_share(runs: Sequence[RunGrowth], **where: Any) -> Measurement:
+def regret_share(runs: Sequence[RunGrowth], task: str, **where: Any) -> Measurement:
     """Regret as a share of the cumulative loss, at the last checkpoint of each seed.
 
     Args:
         runs: Runs of one optimizer in one scope, or in several, over which it is averaged.
+        task: Name of the task.
         **where: Further fields of the `Measurement`.
 
     Returns:
@@ -107,7 +112,7 @@ def regret_share(runs: Sequence[RunGrowth], **where: Any) -> Measurement:
     for run in runs:
         shares.setdefault(run.seed, []).append(run.share)
     by_seed = {seed: float(np.mean(values)) for seed, values in shares.items()}
-    spread = share_spread(float(np.mean(list(by_seed.values()))))
+    spread = spreads.of_share(float(np.mean(list(by_seed.values()))), task)
     return over_seeds(REGRET_SHARE, by_seed, Unit.SHARE, spread, **where)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from reproduce import paper
+from reproduce.claims import spreads
 from reproduce.claims.case import Case, Method, each_seed
 from reproduce.claims.evidence import (
     Judgement,
@@ -26,7 +27,6 @@ from reproduce.claims.exponents import (
 from reproduce.claims.margins import (
     MORE,
     SQUARE_ROOT,
-    VARIATION_SPREAD,
 )
 from reproduce.claims.registry import Needs, claim
 from reproduce.claims.verdicts import Verdict
@@ -100,7 +100,7 @@ def sgd_varies_most(case: Case) -> Judgement:
     for optimizer in (methods["rmsprop"], methods["adam"]):
         adaptive = _variations(case, optimizer, layer)
         factors = {seed: sgd[seed] / adaptive[seed] for seed in sgd.keys() & adaptive.keys()}
-        parts.append(_compared(factors, methods["sgd"], optimizer, layer))
+        parts.append(_compared(case, factors, optimizer))
     return together(parts)
 
 
@@ -205,12 +205,14 @@ def _variations(case: Case, optimizer: Method, layer: str) -> dict[int, float]:
     return {seed: value for seed, value in by_seed.items() if value > 0}
 
 
-def _compared(factors: dict[int, float], sgd: Method, optimizer: Method, layer: str) -> Judgement:
-    where: dict[str, Any] = {"optimizer": sgd, "against": optimizer, "scope": layer}
+def _compared(case: Case, factors: dict[int, float], optimizer: Method) -> Judgement:
+    where: dict[str, Any] = {"optimizer": case.methods["sgd"], "against": optimizer}
+    where["scope"] = case.figure_4_layer
     if not factors:
         nothing = Measurement("variation of regret", math.nan, unit=Unit.FACTOR, **where)
         return Judgement(Verdict.INCONCLUSIVE, Reason.ENDED, nothing)
-    factor = over_seeds("variation of regret", factors, Unit.FACTOR, VARIATION_SPREAD, **where)
+    assumed = spreads.assumed("variation", case.task)
+    factor = over_seeds("variation of regret", factors, Unit.FACTOR, assumed, **where)
     return judge(factor, MORE)
 
 

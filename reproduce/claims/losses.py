@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from reproduce import paper
+from reproduce.claims import spreads
 from reproduce.claims.case import Case, Method, each_seed
 from reproduce.claims.evidence import (
     Judgement,
@@ -21,13 +22,9 @@ from reproduce.claims.evidence import (
 )
 from reproduce.claims.exponents import REGRET_SHARE, regret_share, unusable
 from reproduce.claims.margins import (
-    LOSS_SPREAD,
-    LOSS_SPREAD_ELSEWHERE,
     MORE,
     NOT_BEATEN,
-    REGRET_SPREAD,
     SIGN,
-    share_spread,
 )
 from reproduce.claims.registry import Needs, claim
 from reproduce.claims.statistics import paired, share
@@ -53,7 +50,7 @@ _LAYERS_AND_NEURONS = Needs(paper.TASKS, "regret of layers and neurons", scales=
 )
 def lower_losses(case: Case) -> Judgement:
     """Claim 5, cumulative losses in the layer of Figure 4(c), at the last common round."""
-    spread = LOSS_SPREAD.get(case.task, LOSS_SPREAD_ELSEWHERE)
+    spread = spreads.assumed("loss", case.task)
     return _against_sgd(case, partial(_factor, case, "cumulative_loss", spread))
 
 
@@ -80,7 +77,8 @@ def smaller_gaps(case: Case) -> Judgement:
 )
 def larger_regret_of_sgd(case: Case) -> Judgement:
     """Claim 13, at the last common round."""
-    return _against_sgd(case, partial(_factor, case, "regret", REGRET_SPREAD))
+    spread = spreads.assumed("regret", case.task)
+    return _against_sgd(case, partial(_factor, case, "regret", spread))
 
 
 @claim(
@@ -151,16 +149,15 @@ def _smaller_gap(case: Case, sgd: Method, optimizer: Method) -> Judgement:
     layer = case.figure_4_layer
     shares = [_shares(case, one) for one in (sgd, optimizer)]
     for one, by_seed in zip((sgd, optimizer), shares):
-        spread = share_spread(sum(by_seed.values()) / len(by_seed))
+        spread = spreads.of_share(sum(by_seed.values()) / len(by_seed), case.task)
         gap = over_seeds(REGRET_SHARE, by_seed, Unit.SHARE, spread, optimizer=one, scope=layer)
         if gap.value < -SIGN:
             return Judgement(Verdict.INCONCLUSIVE, Reason.NO_GAP, gap)
     where: dict[str, Any] = {"optimizer": sgd, "against": optimizer, "scope": layer}
     differences = paired(*shares)
     largest = max(abs(value) for by_seed in shares for value in by_seed.values())
-    gap = over_seeds(
-        "difference of regret / loss", differences, Unit.SHARE, share_spread(largest), **where
-    )
+    spread = spreads.of_share(largest, case.task)
+    gap = over_seeds("difference of regret / loss", differences, Unit.SHARE, spread, **where)
     return judge(gap, Margin(low=SIGN))
 
 
@@ -181,7 +178,9 @@ def _not_beaten(case: Case, optimizer: Optimizer, name: str, scopes: Sequence[st
     unfit = unusable(case, optimizer, scopes, name)
     if unfit:
         return unfit
-    measured = regret_share(case.growths(optimizer, scopes), optimizer=optimizer, scope=name)
+    measured = regret_share(
+        case.growths(optimizer, scopes), case.task, optimizer=optimizer, scope=name
+    )
     return judge(measured, NOT_BEATEN)
 
 
@@ -203,7 +202,7 @@ def _revealed(case: Case, optimizer: Method, layer: str) -> Judgement:
     if any(max(pair) <= floor[seed] for seed, pair in halves.items()):
         return Judgement(Verdict.NOT_APPLICABLE, Reason.NO_OPTIMUM, nothing)
     factors = {seed: pair[0] / max(pair[1], floor[seed]) for seed, pair in halves.items()}
-    spread = LOSS_SPREAD.get(case.task, LOSS_SPREAD_ELSEWHERE)
+    spread = spreads.assumed("loss", case.task)
     return judge(over_seeds(quantity, factors, Unit.FACTOR, spread, **where), MORE)
 
 

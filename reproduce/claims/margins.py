@@ -1,4 +1,4 @@
-"""Limits that decide and spreads that are assumed, named before the runs, each with its reason."""
+"""Limits that decide, named before the runs, each with its reason."""
 
 import math
 
@@ -43,38 +43,6 @@ SHARP = 3.0
 CERTIFIED_SHARE = 0.5
 # Losses that fall by less than this share in the whole of a training learn nothing.
 LEARNS = 0.01
-
-# Standard deviations over seeds that are assumed where fewer than three seeds were run. Of the
-# autoencoder's three seeds the differences of logarithms of two optimizers' losses deviate by
-# 0.02 to 0.11, those of switches and Hamming distances by 0.01 to 0.22, of volumes by 0.2 to
-# 1.0, and shares of regret by 0.001 to 0.008. A convnet's loss near zero jumps more.
-LOSS_SPREAD = {"autoencoder": 0.15, "convnet": 0.5}
-LOSS_SPREAD_ELSEWHERE = 0.5
-REGRET_SPREAD = 0.5  # logarithm
-EXPLORATION_SPREAD = {"minimum_hamming": 0.25, "switches": 0.25, "log_volume": 1.0}  # logarithms
-VOLUME_SPREAD = 10.0  # of one neuron's log-volume
-VARIATION_SPREAD = 0.5  # logarithm
-ACCURACY_SPREAD = 0.005
-SAME_LOSS_SPREAD = 0.03  # by which the last ten losses of one convnet deviate
-_SHARE_SPREAD = (0.005, 0.1)
-
-
-def share_spread(share: float) -> float:
-    """Standard deviation over seeds that is assumed of regret as a share of the loss.
-
-    Args:
-        share: The share.
-
-    Returns:
-        A number.
-
-    Example:
-
-    >>> round(share_spread(0.3), 3)
-    0.035
-    """
-    floor, slope = _SHARE_SPREAD
-    return floor + slope * abs(share)
 
 
 def far_volume(values: float) -> float:

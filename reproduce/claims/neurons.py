@@ -137,7 +137,7 @@ def average_growth(case: Case, optimizer: Method, layer: str) -> Judgement:
     neurons = case.neurons(layer)
     where: dict[str, Any] = {"optimizer": optimizer, "scope": f"neurons of {layer}"}
     rows = case.window(optimizer, neurons)
-    share = regret_share(case.growths(optimizer, neurons), **where)
+    share = regret_share(case.growths(optimizer, neurons), case.task, **where)
     fits = {seed: _average_exponent(table) for seed, table in each_seed(rows)}
     found = {seed: fit for seed, fit in fits.items() if fit is not None}
     if any(fit is None for fit in fits.values()):
@@ -186,7 +186,7 @@ def bounded_loss(case: Case, optimizer: Method, layer: str) -> Judgement:
     neurons = case.neurons(layer)
     where: dict[str, Any] = {"optimizer": optimizer, "scope": f"neurons of {layer}"}
     rows = case.window(optimizer, neurons)
-    gap = judge(regret_share(case.growths(optimizer, neurons), **where), VISIBLE)
+    gap = judge(regret_share(case.growths(optimizer, neurons), case.task, **where), VISIBLE)
     share = rows["regret"] / rows["cumulative_loss"]
     least = share.groupby([rows["run"], rows["scope"]]).min()
     most = share.groupby([rows["run"], rows["scope"]]).max()

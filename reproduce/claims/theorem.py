@@ -98,7 +98,7 @@ def _bounded(case: Case, optimizer: Method, scope: str) -> Judgement:
         return unfit
     runs = case.growths(optimizer, scope)
     if all(run.ends_negative for run in runs):
-        share = regret_share(runs, optimizer=optimizer, scope=scope)
+        share = regret_share(runs, case.task, optimizer=optimizer, scope=scope)
         return Judgement(Verdict.REPRODUCED, Reason.NEGATIVE_ALLOWED, share)
     judged = growth(case, optimizer, scope, AT_MOST_SQUARE_ROOT)
     if judged.reason == Reason.NEGATIVE:  # it changes its sign, or does in some seeds

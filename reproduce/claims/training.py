@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from reproduce import optimizers
+from reproduce.claims import spreads
 from reproduce.claims.case import Case, Method, each_seed
 from reproduce.claims.evidence import (
     Judgement,
@@ -19,16 +20,11 @@ from reproduce.claims.evidence import (
     together,
 )
 from reproduce.claims.margins import (
-    ACCURACY_SPREAD,
     ACCURATE,
-    LOSS_SPREAD,
-    LOSS_SPREAD_ELSEWHERE,
     MORE,
     SAME_ACCURACY,
     SAME_LOSS,
-    SAME_LOSS_SPREAD,
     SMALL_LOSS,
-    VARIATION_SPREAD,
     WELL_ABOVE,
 )
 from reproduce.claims.registry import Needs, claim
@@ -88,7 +84,7 @@ def sgd_worse(case: Case) -> Judgement:
 def accurate(case: Case) -> Judgement:
     """Claim 10, accuracy of the last epoch."""
     return together(
-        _alone(case, one, "accuracy", ACCURATE, Unit.SHARE, ACCURACY_SPREAD)
+        _alone(case, one, "accuracy", ACCURATE, Unit.SHARE, "accuracy")
         for one in case.methods.values()
     )
 
@@ -104,7 +100,7 @@ def accurate(case: Case) -> Judgement:
 def small_loss(case: Case) -> Judgement:
     """Claim 10, loss of the last epoch."""
     return together(
-        _alone(case, one, "loss", SMALL_LOSS, Unit.LOSS, SAME_LOSS_SPREAD)
+        _alone(case, one, "loss", SMALL_LOSS, Unit.LOSS, "small loss")
         for one in case.methods.values()
     )
 
@@ -138,7 +134,7 @@ def sgd_noisier(case: Case) -> Judgement:
 )
 def same_accuracy(case: Case) -> Judgement:
     """Claim 14, an equivalence of accuracies."""
-    return _same(case, "accuracy", SAME_ACCURACY, Unit.SHARE, ACCURACY_SPREAD)
+    return _same(case, "accuracy", SAME_ACCURACY, Unit.SHARE, "accuracy")
 
 
 @claim(
@@ -152,7 +148,7 @@ def same_accuracy(case: Case) -> Judgement:
 )
 def same_loss(case: Case) -> Judgement:
     """Claim 14, an equivalence of losses."""
-    return _same(case, "loss", SAME_LOSS, Unit.LOSS, SAME_LOSS_SPREAD)
+    return _same(case, "loss", SAME_LOSS, Unit.LOSS, "small loss")
 
 
 def noise(losses: pd.DataFrame) -> float:
@@ -210,7 +206,7 @@ def _times(case: Case, higher: Method, lower: Method, margin: Margin) -> Judgeme
     factors = {seed: above[seed] / below[seed] for seed in above.keys() & below.keys()}
     if not factors:
         return Judgement(Verdict.NOT_MEASURED, Reason.MISSING)
-    spread = LOSS_SPREAD.get(case.task, LOSS_SPREAD_ELSEWHERE)
+    spread = spreads.assumed("loss", case.task)
     where: dict[str, Any] = {"optimizer": higher, "against": lower}
     return judge(over_seeds(_FINAL_LOSS, factors, Unit.FACTOR, spread, **where), margin)
 
@@ -221,7 +217,7 @@ def _alone(
     column: str,
     margin: Margin,
     unit: Unit,
-    assumed: float,
+    spread: str,
 ) -> Judgement:
     if optimizer is not None and case.diverged(optimizer):  # it reaches no loss at all
         nothing = Measurement(_FINAL_LOSS, math.nan, unit=unit, optimizer=optimizer)
@@ -230,7 +226,7 @@ def _alone(
     if unfit:
         return unfit
     quantity = _FINAL_LOSS if column == "loss" else _ACCURACY
-    by_seed = final(case.losses, optimizer, column)
+    by_seed, assumed = final(case.losses, optimizer, column), spreads.assumed(spread, case.task)
     return judge(over_seeds(quantity, by_seed, unit, assumed, optimizer=optimizer), margin)
 
 
@@ -250,11 +246,12 @@ def _noisier(case: Case, sgd: Method, optimizer: Method) -> Judgement:
     if not factors:
         nothing = Measurement(quantity, math.nan, unit=Unit.FACTOR, **where)
         return Judgement(Verdict.INCONCLUSIVE, Reason.TOO_FEW, nothing)
-    return judge(over_seeds(quantity, factors, Unit.FACTOR, VARIATION_SPREAD, **where), MORE)
+    assumed = spreads.assumed("variation", case.task)
+    return judge(over_seeds(quantity, factors, Unit.FACTOR, assumed, **where), MORE)
 
 
-def _same(case: Case, column: str, margin: Margin, unit: Unit, assumed: float) -> Judgement:
-    methods, parts = case.methods, []
+def _same(case: Case, column: str, margin: Margin, unit: Unit, spread: str) -> Judgement:
+    methods, parts, assumed = case.methods, [], spreads.assumed(spread, case.task)
     quantity = f"difference of {_FINAL_LOSS if column == 'loss' else _ACCURACY}"
     for pair in _PAIRS:
         first, second = (methods[name] for name in pair)

@@ -16,8 +16,9 @@ from reproduce.claims.evidence import (
     together,
 )
 from reproduce.claims.exponents import exponent_over_seeds
-from reproduce.claims.margins import SQUARE_ROOT, share_spread
+from reproduce.claims.margins import SQUARE_ROOT
 from reproduce.claims.run_growth import RunGrowth
+from reproduce.claims.spreads import of_share
 from reproduce.claims.verdicts import Verdict, all_of, most_of
 
 REPRODUCED, NOT, OPEN = Verdict.REPRODUCED, Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE
@@ -115,7 +116,7 @@ def test_three_seeds_take_their_own_spread():
 
 def test_shares_of_one_seed_need_more_than_their_plausible_spread():
     for share, verdict in [(0.005, OPEN), (0.05, REPRODUCED), (-0.05, NOT)]:
-        measured = over_seeds("share", {0: share}, Unit.SHARE, share_spread(share))
+        measured = over_seeds("share", {0: share}, Unit.SHARE, of_share(share, "autoencoder"))
         assert judge(measured, Margin(low=0.0)).verdict == verdict
 
 
