@@ -203,8 +203,7 @@ def forward_columns(evaluation: Evaluation, layer: int, upper: int) -> tf.Tensor
         for k in range(layer + 1, upper):
             if k > layer + 1:
                 rows = _unflat(tf.matmul(_flat(rows), kernels[k]), rows)
-            if slopes[k] is not None:
-                rows *= slopes[k][..., tf.newaxis, :]
+            rows = _scale_columns(rows, slopes[k])
         flat = tf.matmul(kernels[upper], _flat(rows), transpose_a=True, transpose_b=True)
         columns = tf.reshape(flat, tf.concat([tf.shape(flat)[:-1], tf.shape(slope)[-2:]], 0))
     return columns if slopes[upper] is None else columns * _beside(slopes[upper])

@@ -160,7 +160,7 @@ MUTATIONS = [
          "_scale_columns(_times_transposed(rows, kernels[k]), slopes[k])"),
         ("_scale_columns(_scale_rows(rows, slopes[-1]), slopes[-2])",
          "_scale_columns(rows, slopes[-2])"),
-        ("rows *= slopes[k][..., tf.newaxis, :]", "pass"),
+        ("rows = _scale_columns(rows, slopes[k])", "pass"),
         ("change = changes[k] if change is None else change + changes[k]",
          "change = changes[k]"),
     ),
