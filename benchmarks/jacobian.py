@@ -267,13 +267,16 @@ def contenders(model, x, name):
     return pairs
 
 
+def forward_operations(layer):
+    """Additions and multiplications of a layer with a kernel, for one example."""
+    return 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+
+
 def operations(model, name):
     """Additions and multiplications of G of a layer for one example, the forward pass included."""
     outputs, below, of_layer, above = model.output.shape[-1], 0, 0, 0
     for layer in model.layers:
-        count = 0
-        if layer.weights:
-            count = 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        count = forward_operations(layer) if layer.weights else 0
         below += count
         above += count if of_layer else 0
         of_layer = count if layer.name == name else of_layer
@@ -293,8 +296,7 @@ def beside_a_convolution(model, x, name, repeats):
         ],
         repeats,
     )
-    per_image = 2 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
-    speed = 128 * per_image / seconds
+    speed = len(images) * forward_operations(layer) / seconds
     count = len(x) * operations(model, name)
     return (
         f"G of {name}: {count / 1e9:.1f} GFLOP, at the speed of a plain convolution "

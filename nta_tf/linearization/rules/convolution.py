@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from nta_tf.linearization.rules.base import Rule
-from nta_tf.linearization.rules.patches import patches, turned_patches
+from nta_tf.linearization.rules.patches import patches
 from nta_tf.linearization.rules.registry import register
 
 
@@ -122,9 +122,8 @@ class ConvolutionRule(Rule):
     @staticmethod
     def _turned_windows(layer, inputs):
         """The same with positions last: (B, size * channels, positions)."""
-        windows = turned_patches(
-            inputs, layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding
-        )
+        geometry = (layer.kernel_size, layer.strides, layer.dilation_rate, layer.padding)
+        windows = patches(inputs, *geometry, turned=True)
         return tf.reshape(windows, (-1, windows.shape[1] * windows.shape[2], windows.shape[3]))
 
 
