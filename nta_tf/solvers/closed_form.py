@@ -11,21 +11,19 @@ a CPU, and each problem is solved once.
 """
 
 import dataclasses
-import functools
 import math
 from typing import ClassVar
 
 import numpy as np
 
-from nta_tf.solvers import inertia, near_null
 from nta_tf.solvers import local as locality
-from nta_tf.solvers.krylov_space import KrylovSpace, largest_curvature
 from nta_tf.solvers.local import Local
 from nta_tf.solvers.objective import frank_wolfe_gap
 from nta_tf.solvers.optimum import Optimum, Status
 from nta_tf.solvers.quadratic import Quadratic, Rounding
 from nta_tf.solvers.search import Search, Solver
 from nta_tf.solvers.spectrum import Spectrum
+from nta_tf.solvers.tridiagonal import Tridiagonal
 
 # An F, or a gap, below this share of F at the centre is as good as zero: where examples are
 # fitted exactly, F is the rounding of numbers of the size of F at the centre.
@@ -34,7 +32,7 @@ _NEGLIGIBLE = 1e-10
 
 @dataclasses.dataclass(frozen=True)
 class ClosedForm(Solver[Quadratic]):
-    """The minimum of a `Quadratic`, from one eigendecomposition for all balls (appendix A5).
+    """The minimum of a `Quadratic`, from the curvatures of H for all balls (appendix A5).
 
     Eigenvalues of H that are smaller than `p * precision` times the largest one, or than
     twice the size of the most negative one (H has no negative eigenvalue in exact
@@ -58,87 +56,35 @@ class ClosedForm(Solver[Quadratic]):
             nothing = Optimum(math.nan, problem.centre * math.nan, math.nan, Status.NON_FINITE)
             return [[nothing] for _ in searches]
         with locality.one_thread():
-            minima = _Minima(Local(problem), any(math.isinf(search.radius) for search in searches))
-            return [[minima.on_ball(search)] for search in searches]
+            local = Local(problem)
+            curvatures = Tridiagonal(local) if local.is_large else Spectrum(local)
+            return [[_on_ball(local, curvatures, search)] for search in searches]
 
 
-class _Minima:
-    """The minima of one quadratic, each by the least work that certifies it.
-
-    Args:
-        local: A `Local` quadratic.
-        is_free: Whether the minimum without a ball is asked for, too: what it takes serves the
-            others.
-    """
-
-    def __init__(self, local, is_free):
-        self._local, self._is_free = local, is_free
-        self._space = KrylovSpace(local)  # one for all balls
-
-    def on_ball(self, search):
-        """The `Optimum` over one ball, which may be infinite."""
-        optimum = self._without_spectrum(search)
-        if optimum is not None and optimum.status.solved:
-            return optimum
-        optimum = _candidate(self._local, self._spectrum, search)
-        if optimum.status is not Status.ILL_CONDITIONED or math.isinf(search.radius):
-            return optimum
-        # With all directions, where those that count leave a large gap.
-        other = _candidate(self._local, self._spectrum.uncut(), search)
-        return min(optimum, dataclasses.replace(other, rank=optimum.rank), key=lambda of: of.gap)
-
-    def _without_spectrum(self, search):
-        """The optimum where that takes less than a spectrum, or None."""
-        if not self._local.is_large or search.radius == 0:
-            return None
-        if self._is_free and self._near_null is None:
-            return None  # the spectrum is needed anyway
-        if self._is_free and np.linalg.norm(self._free_step) <= search.radius:
-            return _certified(self._local, self._near_null, self._free_step, False, search)
-        step = self._space.step_to_boundary(search.radius)
-        curvature = self._near_null if self._is_free else self._counted
-        if step is None or curvature is None:
-            return None
-        return _certified(self._local, curvature, step, True, search)
-
-    @functools.cached_property
-    def _largest(self):
-        return largest_curvature(self._local)
-
-    @functools.cached_property
-    def _near_null(self):
-        return near_null.find(self._local, self._largest)
-
-    @functools.cached_property
-    def _free_step(self):
-        return self._near_null.free_step()
-
-    @functools.cached_property
-    def _counted(self):
-        return inertia.count(self._local, self._largest)
-
-    @functools.cached_property
-    def _spectrum(self):
-        return Spectrum(self._local)
+def _on_ball(local, curvatures, search):
+    """The `Optimum` over one ball, which may be infinite."""
+    optimum = _certified(local, curvatures, search)
+    if optimum.status is not Status.ILL_CONDITIONED or math.isinf(search.radius):
+        return optimum
+    # With all directions, where those that count leave a large gap.
+    other = _certified(local, Spectrum(local, all_directions=True), search)
+    return min(optimum, dataclasses.replace(other, rank=optimum.rank), key=lambda of: of.gap)
 
 
-def _candidate(local, spectrum, search):
-    return _certified(local, spectrum, *spectrum.step(search.radius), search)
-
-
-def _certified(local, curvature, step, on_ball, search):
-    """The optimum at a step from the centre, with the evidence of a `Spectrum` or its like."""
+def _certified(local, curvatures, search):
+    """The optimum over a ball, with the evidence of its `Curvatures`."""
+    step, on_ball = curvatures.step(search.radius)
     weights = local.weights(step)
-    value, gap = _value_and_gap(local, curvature, weights, search.radius)
-    status = Status.OPTIMAL if local.is_all(curvature.rank) else Status.RANK_DEFICIENT
+    value, gap = _value_and_gap(local, curvatures, weights, search.radius)
+    status = Status.OPTIMAL if local.is_all(curvatures.rank) else Status.RANK_DEFICIENT
     if on_ball:
         status = Status.ON_BALL
     if not gap <= max(search.tolerance * abs(value), _NEGLIGIBLE * abs(local.start)):
         status = Status.ILL_CONDITIONED
-    return Optimum(value, weights, gap, status, rank=curvature.rank)
+    return Optimum(value, weights, gap, status, rank=curvatures.rank)
 
 
-def _value_and_gap(local, curvature, weights, radius):
+def _value_and_gap(local, curvatures, weights, radius):
     """F(V), and a bound on F(V) - min F over the ball, with what float64 may do to it.
 
     Inside a ball both bounds hold: the Frank-Wolfe gap, and that of a quadratic.
@@ -148,12 +94,12 @@ def _value_and_gap(local, curvature, weights, radius):
     quadratic = local.quadratic
     displacement, (value, slope) = weights - quadratic.centre, quadratic.value_and_slope(weights)
     distance = float(np.linalg.norm(displacement))
-    rounding = Rounding(quadratic, curvature.largest, distance)
+    rounding = Rounding(quadratic, curvatures.largest, distance)
     # How far directions without curvature are followed.
     reach = radius if math.isfinite(radius) else 2 * distance or local.natural_length
     gap = math.inf
     if distance <= radius * (1 - 1e-9):
-        gap = _gap_without_ball(curvature, local.parts(slope), reach, rounding)
+        gap = _gap_without_ball(curvatures, local.parts(slope), reach, rounding)
     if math.isfinite(radius):
         on_ball = frank_wolfe_gap(slope, displacement, radius)
         # What the slope's rounding, and an H that is not quite convex, add on the way.
@@ -163,7 +109,7 @@ def _value_and_gap(local, curvature, weights, radius):
     return value, float(gap + rounding.of_value)
 
 
-def _gap_without_ball(curvature, slope, reach, rounding=None):
+def _gap_without_ball(curvatures, slope, reach, rounding=None):
     """Bound on F(V) - min F for a quadratic, from the slope at V of the weights that H knows.
 
     Directions that count as flat are followed for `reach` at the slope they have at the
@@ -173,6 +119,7 @@ def _gap_without_ball(curvature, slope, reach, rounding=None):
     """
     of_slope = rounding.of_slope if rounding else 0.0
     flat = max(
-        (2 * curvature.slope_without_curvature + of_slope) * reach, curvature.gain_without_curvature
+        (2 * curvatures.slope_without_curvature + of_slope) * reach,
+        curvatures.gain_without_curvature,
     )
-    return float(curvature.steepness(slope, reach, rounding) ** 2 + flat)
+    return float(curvatures.steepness(slope, reach, rounding) ** 2 + flat)

@@ -4,13 +4,12 @@ import functools
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.linalg import blas
 from threadpoolctl import ThreadpoolController
 
 from nta_tf.solvers.quadratic import Quadratic
 
-# Smaller matrices have their spectrum as fast as anything else.
-_LARGE = 500
+# Smaller matrices have their eigenvectors as fast as anything else.
+_LARGE = 100
 
 
 class Local:
@@ -40,20 +39,12 @@ class Local:
 
     @property
     def is_large(self) -> bool:
-        """Whether it is one block for which factors of H take much less time than its spectrum."""
+        """Whether it is one block of so many weights that H is not worth its eigenvectors."""
         return self.slope.shape[0] == 1 and self.slope.shape[1] >= _LARGE
 
     def is_all(self, rank: int) -> bool:
         """Whether so many curved directions are all that there are."""
         return rank == self.quadratic.gradient.size
-
-    def times(self, u: np.ndarray) -> np.ndarray:
-        """H u of u (blocks, n)."""
-        if len(u) == 1:  # reads half of H, and waits for nothing else
-            return blas.dsymv(1.0, self.hessian[0].T, u[0])[np.newaxis]
-        if len(self.hessian) == 1:
-            return u @ self.hessian[0]
-        return np.matmul(self.hessian, u[..., np.newaxis])[..., 0]
 
     def weights(self, u: np.ndarray) -> np.ndarray:
         """V = C + u, with weights that H does not know at the centre."""
@@ -70,11 +61,6 @@ class Local:
         """Distance at which the slope at the centre would bring F to zero."""
         slope = 2 * float(np.hypot(np.linalg.norm(self.slope), self.dead_slope))
         return abs(self.start) / slope if slope else 0.0
-
-    @functools.cached_property
-    def most_curvature(self) -> float:
-        """A curvature that no direction exceeds, and that is seldom twice too large."""
-        return float(np.sqrt(np.einsum("bij,bij->b", self.hessian, self.hessian).max(initial=0.0)))
 
     def cut(self, largest: float) -> float:
         """Curvature that is rounding beside the largest one."""
