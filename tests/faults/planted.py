@@ -63,8 +63,8 @@ MUTATIONS = [
     *_planted(
         "nta_tf/solvers/closed_form.py",
         _CLOSED_FORM,
-        ("(2 * curvature.slope_without_curvature + of_slope) * reach",
-         "(curvature.slope_without_curvature + of_slope) * reach"),
+        ("(2 * curvatures.slope_without_curvature + of_slope) * reach",
+         "(curvatures.slope_without_curvature + of_slope) * reach"),
         ("slope, reach, rounding) ** 2 + flat)", "slope, reach, rounding) ** 2)"),
         ("on_ball = frank_wolfe_gap(slope, displacement, radius)", "on_ball = 0.0"),
         ("on_ball += way * (rounding.of_slope + way * rounding.of_curvature)", "pass",
