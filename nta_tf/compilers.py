@@ -1,78 +1,55 @@
-"""Which compiler trains a model faster on this device: `tf.function` alone, or XLA after it."""
+"""Which compiler trains a model faster: `tf.function` alone, or XLA after it."""
 
 from __future__ import annotations
-
-import statistics
-import time
-from collections.abc import Callable, Sequence
 
 import keras
 import tensorflow as tf
 
-# XLA takes seconds to compile a training: of a short one nothing is left to gain.
+from nta_tf import precision
+from nta_tf.variables import LOW_PRECISION
+
+# XLA takes a second to compile a training: of a short one nothing is left to gain.
 _SHORT = 5_000  # steps
-_TRIED = 20  # steps of a trial
-_TRIALS = 5
-_WORTH = 0.9  # XLA must take at most so much of the time: trials are noisy
 
 
-def worth_trying(model: keras.Model, steps: int) -> bool:
-    """Whether XLA may train the model faster, by a rule.
+def xla_is_faster(model: keras.Model, steps: int, dtype_policy: str | None = None) -> bool:
+    """Whether XLA trains a model faster, by a rule, so that two calls never differ.
 
-    It may not where few steps are planned, or on a CPU where kernels have more than two axes: XLA's
-    convolutions there are slower than those of TensorFlow, and take a minute to compile.
+    It does where at least 5,000 steps are planned on CPUs and all weights are those of `Dense`
+    layers: such steps take four to nine tenths of the time (docs/speed.md). XLA's convolutions
+    are slower there than those of TensorFlow and take minutes to compile; what it makes of other
+    layers, of low precision and of GPUs has not been measured.
 
     Args:
         model: A `keras.Model`.
         steps: How many training steps are planned.
+        dtype_policy: Name of the Keras dtype policy in which steps compute, or None for that of
+            each layer.
 
     Returns:
         True or False.
 
-    Example:
+    Examples:
 
     >>> import nta_tf as nta
-    >>> nta.compilers.worth_trying(nta.models.autoencoder(), steps=90_000)
+    >>> nta.compilers.xla_is_faster(nta.models.autoencoder(), steps=90_000)
     True
-    >>> nta.compilers.worth_trying(nta.models.autoencoder(), steps=300)
+    >>> nta.compilers.xla_is_faster(nta.models.autoencoder(), steps=300)
+    False
+    >>> nta.compilers.xla_is_faster(nta.models.convnet(), steps=90_000)
     False
     """
-    if steps < _SHORT:
+    if steps < _SHORT or tf.config.list_logical_devices("GPU"):
         return False
-    on_cpu = not tf.config.list_logical_devices("GPU")
-    return not (on_cpu and any(len(v.shape) > 2 for v in model.trainable_variables))
-
-
-def xla_is_faster(
-    plain: Callable, xla: Callable, variables: Sequence[keras.Variable], steps: int
-) -> bool:
-    """Whether XLA trains faster, by a short trial of both.
-
-    Args:
-        plain: Function that trains so many steps, compiled without XLA.
-        xla: The same, compiled with XLA.
-        variables: All variables that they change, which are put back.
-        steps: How many steps a call may train at most.
-
-    Returns:
-        True if XLA takes at most nine tenths of the time; False too where it cannot compile.
-    """
-    before = [tf.identity(variable.value) for variable in variables]
-    steps = min(_TRIED, steps)
-    try:
-        return _seconds(xla, steps) <= _WORTH * _seconds(plain, steps)
-    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError, tf.errors.NotFoundError):
+    if precision.low_precision_layers([model]):
         return False
-    finally:
-        for variable, value in zip(variables, before):
-            variable.assign(value)
-
-
-def _seconds(train: Callable, steps: int) -> float:
-    train(steps)  # compiles
-    seconds = []
-    for _ in range(_TRIALS):
-        start = time.perf_counter()
-        train(steps)
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    if dtype_policy is not None and keras.DTypePolicy(dtype_policy).compute_dtype in LOW_PRECISION:
+        return False
+    layers = model._flatten_layers(include_self=False)
+    of_dense = {
+        id(variable)
+        for layer in layers
+        if type(layer) is keras.layers.Dense
+        for variable in layer.variables
+    }
+    return all(id(variable) in of_dense for variable in model.variables)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import keras
@@ -18,6 +17,13 @@ from nta_tf.recorders.base import Recorder, Rounds, Training
 from nta_tf.trace import Run
 from nta_tf.trace.opening import found
 from nta_tf.variables import LOW_PRECISION, recorded_dtype, recorded_variables, seed_states
+
+# What XLA raises where a step needs something that it has not.
+_NOT_FOR_XLA = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.UnimplementedError,
+    tf.errors.NotFoundError,
+)
 
 
 def train(
@@ -36,7 +42,7 @@ def train(
     directory: str | os.PathLike[str] | None = None,
     metadata: Mapping[str, Any] | None = None,
     dtype_policy: str | None = None,
-    jit_compile: bool | str = False,
+    jit_compile: bool | str = "auto",
     progress: bool | None = None,
 ) -> Run:
     """Trains a Keras model as in section 2.4, and records the loss of every step.
@@ -80,9 +86,9 @@ def train(
         dtype_policy: Name of a Keras dtype policy, such as `"mixed_bfloat16"`, in which the
             training steps compute. Variables, and what recorders make of them, stay in
             their own dtype. None is the policy that each layer has.
-        jit_compile: Whether segments are compiled with XLA; or `"auto"`, whichever is faster by
-            `nta.compilers`, which the run's config keeps, so that resuming changes nothing. Not
-            the default: two calls could differ in their last digits.
+        jit_compile: Whether segments are compiled with XLA; or `"auto"`: where it is faster by
+            the rule of `nta.compilers` and can be done. The run's config keeps the answer, so
+            that going on with more epochs changes nothing.
         progress: Whether to show a progress bar. Defaults to only on a terminal.
 
     Returns:
@@ -260,8 +266,9 @@ class _Segments:
     def __init__(self, training, optimizer, data, recorders, dtype_policy):
         self.slots = min((r.rounds_at_once() for r in recorders.values()), default=1)
         self.tensors = data.tensors()
-        self._training, self._optimizer = training, optimizer
+        self._training = training
         self._parts = training, optimizer, data.layout, self.slots, dtype_policy
+        self._dtype_policy = dtype_policy
         self._made = {}
 
     def compiled(self, jit_compile):
@@ -277,20 +284,24 @@ class _Segments:
         training, started = self._training, found(directory)
         if started is not None:
             return started.config["jit_compile"]
-        if not compilers.worth_trying(training.model, training.epochs * training.steps_per_epoch):
-            return False
-        variables = [*training.model.variables, *self._optimizer.variables]
-        plain, xla = (partial(self._try, jit_compile) for jit_compile in (False, True))
-        return compilers.xla_is_faster(plain, xla, variables, training.steps_per_epoch)
+        steps, alone = training.epochs * training.steps_per_epoch, not tf.distribute.has_strategy()
+        faster = alone and compilers.xla_is_faster(training.model, steps, self._dtype_policy)
+        return faster and self._is_compiled_by_xla()
 
-    def _try(self, jit_compile, last):
-        """Trains that many steps of an epoch, without snapshots."""
+    def _is_compiled_by_xla(self):
+        """Whether XLA has all that a step of this model and optimizer needs."""
         steps, size = self._training.steps_per_epoch, self._training.batch_size
-        order = np.arange(steps * size, dtype=np.int32).reshape(steps, size)
-        unrecorded = tf.fill([steps], -1)
-        ends = tf.constant(0), tf.constant(last)
-        losses, _ = self.compiled(jit_compile)(self.tensors, tf.constant(order), *ends, unrecorded)
-        losses["losses"].numpy()  # waits for it
+        order = tf.reshape(tf.range(steps * size), (steps, size))
+        nothing = tf.constant(0)  # compiled, and not run
+        try:
+            self.compiled(True)(self.tensors, order, nothing, nothing, tf.fill([steps], -1))
+        except (
+            tf.errors.InvalidArgumentError,
+            tf.errors.UnimplementedError,
+            tf.errors.NotFoundError,
+        ):
+            return False
+        return True
 
 
 def _compile_segment(training, optimizer, layout, slots, dtype_policy=None, jit_compile=False):

@@ -4,7 +4,7 @@ import pandas as pd
 
 from reproduce import paper
 from reproduce.optimizers import TENSORFLOW_2016
-from reproduce.pages.markdown import interval, number, significant, table
+from reproduce.pages.markdown import interval, number, significant, spread, table
 from reproduce.pages.registry import Results, by_optimizer, only
 from reproduce.pages.registry import table as registered
 
@@ -20,12 +20,13 @@ def losses(results: Results) -> str:
     epochs = (10, 20, 50, 100)
     trained = only(results.losses, task="convnet", experiment="cifar10")
     rows = []
-    for name, curve in by_optimizer(trained, TENSORFLOW_2016):
-        along = curve.set_index("epoch")
-        cells = [significant(along["loss"][epoch]) for epoch in epochs]
-        rows.append([name, *cells, f"{along['accuracy'][epochs[-1]]:.1%}"])
+    for name, curves in by_optimizer(trained, TENSORFLOW_2016):
+        cells = [spread(only(curves, epoch=epoch)["loss"], 3, significant) for epoch in epochs]
+        last = only(curves, epoch=epochs[-1])
+        accuracy = spread(100 * last["accuracy"], 1) + " %"
+        rows.append([name, *cells, accuracy, last["seed"].nunique()])
     header = ["optimizer", *(f"epoch {epoch}" for epoch in epochs), "accuracy, epoch 100"]
-    return table(header, rows)
+    return table([*header, "seeds"], rows)
 
 
 @registered("convnet_layer_2")
@@ -90,7 +91,8 @@ def above_optimum(results: Results) -> str:
             cells = []
             for layer in paper.CONVOLUTIONS:
                 of_layer = curves[curves["scope"].str.startswith(f"{layer}:")]
-                always = (of_layer["regret"] > 0).groupby(of_layer["scope"]).all()
+                neuron = [of_layer["seed"], of_layer["scope"]]
+                always = (of_layer["regret"] > 0).groupby(neuron).all()
                 cells.append(f"{always.sum()} of {len(always)}")
             rows.append([f"`{record}`", name, *cells])
     return table(["reading", "optimizer", *(f"`{one}`" for one in paper.CONVOLUTIONS)], rows)
@@ -118,13 +120,13 @@ def _layer_table(results: Results, experiment: str, epochs: tuple[int, ...]) -> 
         asked = {"task": "convnet", "experiment": experiment, "record": record, "ball": ball}
         asked |= {"scope": _LAYER, "comparator": "static"}
         fits = dict(by_optimizer(only(results.exponents, **asked), TENSORFLOW_2016))
-        for name, curve in by_optimizer(only(results.regret, **asked), TENSORFLOW_2016):
-            along = curve.set_index("epoch")["regret_over_sqrt_n"]
-            cells = [number(along.get(epoch, float("nan"))) for epoch in epochs]
-            if (curve["regret"].abs() <= _ROUNDING * curve["cumulative_loss"]).all():
+        for name, curves in by_optimizer(only(results.regret, **asked), TENSORFLOW_2016):
+            at = [only(curves, epoch=epoch)["regret_over_sqrt_n"] for epoch in epochs]
+            cells = [spread(over_seeds) for over_seeds in at]
+            if _is_rounding(curves):
                 cells = ["rounding"] * len(epochs)
             where = f"`{record}`, {'ball' if ball else 'no ball'}"
-            rows.append([where, name, *cells, _exponent(fits[name].iloc[0])])
+            rows.append([where, name, *cells, _exponent(fits[name])])
     return table(
         ["reading", "optimizer", *(f"epoch {epoch}" for epoch in epochs), "exponent"], rows
     )
@@ -145,25 +147,34 @@ def _neuron_table(results: Results, experiment: str) -> str:
 def _neurons(curves: pd.DataFrame, fits: pd.DataFrame, layer: str) -> str:
     curves = curves[curves["scope"].str.startswith(f"{layer}:")]
     fits = fits[fits["scope"].str.startswith(f"{layer}:")]
-    last = curves[curves["epoch"] == curves["epoch"].max()]
-    if (last["regret"].abs() <= _ROUNDING * last["cumulative_loss"]).all():
+    last = only(curves, epoch=curves["epoch"].max())
+    if _is_rounding(last):
         return "rounding"
-    level = significant(last["regret_over_sqrt_n"].mean(), 2)
-    return f"{level} ({number(fits['exponent'].median())})"
+    level = last.groupby("seed")["regret_over_sqrt_n"].mean().mean()
+    return f"{significant(level, 2)} ({number(fits['exponent'].median())})"
 
 
 def _share(curves: pd.DataFrame, fits: pd.DataFrame, scope: str) -> str:
-    curve = only(curves, scope=scope).sort_values("round")
-    if curve.empty:
+    curves = only(curves, scope=scope)
+    if curves.empty:
         return "-"
-    last, fit = curve.iloc[-1], only(fits, scope=scope)["exponent"].iloc[0]
-    if abs(last["regret"]) <= _ROUNDING * last["cumulative_loss"]:
+    last, fit = only(curves, epoch=curves["epoch"].max()), only(fits, scope=scope)
+    if _is_rounding(last):
         return "rounding"
-    share = 100 * last["taylor_optimum"] / last["cumulative_loss"]
-    return f"{significant(share, 2)}% ({number(fit)})"
+    share = 100 * (last["taylor_optimum"] / last["cumulative_loss"]).mean()
+    return f"{significant(share, 2)}% ({number(fit['exponent'].mean())})"
 
 
-def _exponent(fit: pd.Series) -> str:
-    if pd.isna(fit["exponent"]):
+def _is_rounding(curves: pd.DataFrame) -> bool:
+    return bool((curves["regret"].abs() <= _ROUNDING * curves["cumulative_loss"]).all())
+
+
+def _exponent(fits: pd.DataFrame) -> str:
+    """Of one run with its interval, of several seeds their range."""
+    known = fits.dropna(subset="exponent")
+    if known.empty:
         return "none: not positive"
+    if len(known) > 1:
+        return spread(known["exponent"])
+    fit = known.iloc[0]
     return interval(fit["exponent"], fit["low"], fit["high"])

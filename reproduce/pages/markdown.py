@@ -1,7 +1,7 @@
 """Tables as Markdown, and numbers as text."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 MINUS = "-"
 
@@ -82,12 +82,15 @@ def significant(value: float, digits: int = 3) -> str:
     return f"{round(value, digits - 1 - math.floor(math.log10(abs(value)))):,.{places}f}"
 
 
-def spread(values: Iterable[float], digits: int = 2) -> str:
+def spread(
+    values: Iterable[float], digits: int = 2, text: Callable[[float, int], str] = number
+) -> str:
     """The mean of some numbers and, of several, the smallest and the largest.
 
     Args:
         values: Numbers, one a seed.
-        digits: Digits after the point.
+        digits: Digits after the point, or those that count.
+        text: How a number is written: `number` or `significant`.
 
     Returns:
         Text.
@@ -96,14 +99,16 @@ def spread(values: Iterable[float], digits: int = 2) -> str:
 
     >>> spread([1.0, 3.0]), spread([2.0]), spread([])
     ('2.00 (1.00 to 3.00)', '2.00', '-')
+    >>> spread([0.001, 0.003], 1, significant)
+    '0.002 (0.001 to 0.003)'
     """
     every = [float(value) for value in values]
     if not every:
         return MINUS
-    mean = number(sum(every) / len(every), digits)
+    mean = text(sum(every) / len(every), digits)
     if len(every) == 1:
         return mean
-    return f"{mean} ({number(min(every), digits)} to {number(max(every), digits)})"
+    return f"{mean} ({text(min(every), digits)} to {text(max(every), digits)})"
 
 
 def interval(value: float, low: float, high: float, digits: int = 2) -> str:

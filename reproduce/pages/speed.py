@@ -11,6 +11,7 @@ from reproduce.results.runs import ResultsError
 
 NAMES = (
     "autoencoder",
+    "compilers",
     "jacobian",
     "cross_entropy",
     "convex_solvers",
