@@ -1,7 +1,7 @@
 """Minimum of a quadratic Taylor loss in closed form, with or without a ball.
 
 For the mean squared error the cumulative Taylor loss is
-F(V) = constant + 2 <gradient, V> + <V, H V>. The spectrum of H gives its minimum:
+F(V) = constant + 2 <gradient, V> + <V, H V>. The curvatures of H give its minimum:
 by least squares when V is free, by the secular equation of the trust-region problem when V
 is held in a ball. H is singular as a rule (dead rectifiers, few rounds), and then the
 minimiser closest to the centre is taken.
