@@ -20,7 +20,7 @@ class Curvatures(abc.ABC):
 
     Args:
         local: A `Local` quadratic.
-        values: All eigenvalues of H.
+        values: Eigenvalues of H, the least and the largest among them.
         all_directions: Whether every direction counts in which H is curved at all.
 
     Attributes:

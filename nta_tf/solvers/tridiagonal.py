@@ -1,7 +1,7 @@
-"""H of one block as Q T Q^T with a tridiagonal T: all curvatures, and few of their directions.
+"""H of one block as Q T Q^T with a tridiagonal T, and the directions in which it is flat.
 
-Once T is known, the eigenvectors take as long again as all else, and only those that count as flat
-are needed: for the others, a solution with T says as much, in the time that it takes to read T.
+Once T is known, all eigenvectors would take as long again, and only those that count as flat are
+needed: for the others, a solution with T says as much, in the time that it takes to read T.
 """
 
 import math
@@ -34,11 +34,10 @@ class Tridiagonal(Curvatures):
             local.hessian[0].T, lower=1, lwork=_BLOCK * size
         )
         self._reflectors = _below_diagonal(packed)
-        values = eigvalsh_tridiagonal(self._diagonal, self._beside, lapack_driver="sterf")
-        super().__init__(local, values)
-        flat = int(np.count_nonzero(values <= self.cut))
-        self._flat = self._directions(flat)
-        self._least = float(values[flat]) if flat < size else math.inf
+        super().__init__(local, np.array([self._eigenvalue(0), self._eigenvalue(size - 1)]))
+        self._flat = self._directions_up_to(self.cut)
+        flat = self._flat.shape[1]
+        self._least = self._eigenvalue(flat) if flat < size else math.inf  # of those that count
         slope = self._in_its_basis(local.slope)
         self._slope = self._curved(slope)
         self._free_step = self._damped(0.0)
@@ -89,12 +88,19 @@ class Tridiagonal(Curvatures):
             u = u - self._flat @ (u @ self._flat)
         return u
 
-    def _directions(self, count):
-        """Eigenvectors of T of the least eigenvalues, as columns."""
-        if not count:
-            return np.zeros((len(self._diagonal), 0))
+    def _eigenvalue(self, place):
+        """The one at that place among the eigenvalues of T, which rise."""
+        return float(
+            eigvalsh_tridiagonal(
+                self._diagonal, self._beside, select="i", select_range=(place, place)
+            )[0]
+        )
+
+    def _directions_up_to(self, curvature):
+        """Eigenvectors of T of all eigenvalues up to a curvature, as columns."""
+        lowest = -1.0 - 2 * abs(self._eigenvalue(0))
         return eigh_tridiagonal(
-            self._diagonal, self._beside, select="i", select_range=(0, count - 1)
+            self._diagonal, self._beside, select="v", select_range=(lowest, curvature)
         )[1]
 
     def _in_its_basis(self, u):

@@ -91,7 +91,7 @@ MUTATIONS = [
     *_planted(
         "nta_tf/solvers/tridiagonal.py",
         _CLOSED_FORM,
-        ("values <= self.cut)", "values <= 2 * self.cut)"),
+        ("self._directions_up_to(self.cut)", "self._directions_up_to(2 * self.cut)"),
         ("packed[0, 1:] = 0.0", "pass"),
         ("step = step - self._solved(residual, shift)", "step = -self._solved(self._slope, shift)"),
         ("self._solved(steep, shift)) / 4", "self._solved(steep, shift)) / 8"),
