@@ -17,8 +17,9 @@ import numpy as np
 import scipy.linalg
 import tensorflow as tf
 
-from nta_tf.solvers import krylov, second_order
-from nta_tf.solvers.certificate import Summary, optima_of
+from nta_tf.solvers import krylov, second_order, separate
+from nta_tf.solvers.certificate import Summary, certified, optima_of
+from nta_tf.solvers.descent import Columns
 from nta_tf.solvers.maps import DenseMap, LinearMap, apply
 from nta_tf.solvers.optimum import Optimum
 from nta_tf.solvers.problem import TaylorProblem
@@ -26,6 +27,8 @@ from nta_tf.solvers.search import Search, Solver, check_iterations
 
 # What is rounding in K, relative to its largest diagonal element, by precision of products.
 _PRECISION = {tf.float32: 1e-6, tf.float64: 1e-13}
+# Each group's part of an F that is negligible is lowered to this.
+_ENOUGH = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +63,7 @@ class RowSpace(Solver[TaylorProblem]):
     def _solve(self, in_row_space, search):
         small = in_row_space.small
         columns = search.columns(small, in_row_space.coordinates(search.start))
+        columns = in_row_space.with_separate_minima(columns)
         summary = second_order.solve_columns(
             krylov.model_minimum, small, columns, self.max_iterations
         )
@@ -146,10 +150,54 @@ class RowSpaceProblem:
         if not np.any(u):
             return np.zeros(self.small.linear_map.size)
         linear_map = self.original.linear_map
-        shift = tf.cast(linear_map.forward(linear_map.unflatten(u)), tf.float64)
-        kept = tf.reshape(tf.matmul(shift, self._basis), (-1, 1))
-        kept = kept.numpy()[self._pivots]
-        return scipy.linalg.solve_triangular(self._factor, kept, lower=True)[:, 0]
+        shift = linear_map.forward(linear_map.unflatten(u)).numpy().astype(np.float64)
+        return self._coordinates_of(shift[np.newaxis])[0]
+
+    def _coordinates_of(self, shifts):
+        """z whose A U are those shifts (columns, groups, p_L), if there are such U."""
+        rows = (shifts @ self._basis).reshape(len(shifts), -1)[:, self._pivots]
+        return scipy.linalg.solve_triangular(self._factor, rows.T, lower=True).T
+
+    def with_separate_minima(self, columns: Columns) -> Columns:
+        """Columns that start where each group has its own minimum, if that is in their ball.
+
+        Args:
+            columns: `descent.Columns` of the small problem.
+
+        Returns:
+            The same, started there where F is lower than at their own start.
+        """
+        shifts, bounded = zip(*map(self._separate_minima, *map(np.asarray, columns[:3])))
+        starts = self._coordinates_of(np.stack(shifts))
+        inside = bounded & (np.linalg.norm(starts, axis=1) <= columns.radius.numpy())
+        starts = np.where(inside[:, np.newaxis], starts, columns.start.numpy())
+        candidates = columns._replace(start=tf.cast(starts, columns.start.dtype))
+        lower = self._values(candidates) < self._values(columns)
+        return columns._replace(
+            start=tf.where(lower[:, np.newaxis], candidates.start, columns.start)
+        )
+
+    def _separate_minima(self, weights, radius, negligible):
+        """The shifts of one column, and whether they are no way to a minimum at infinity."""
+        used = weights > 0
+        level = _ENOUGH * float(negligible) / float(weights.sum()) if used.any() else 0.0
+        loss, of_groups = self.original.loss_function, self.small.outer(tf.float64)
+        shift, is_minimum = separate.minima(loss, of_groups, level)
+        shift = np.where(used[:, np.newaxis] & np.isfinite(shift), shift, 0.0)
+        return shift, bool(np.isfinite(radius) or is_minimum[used].all())
+
+    def _values(self, columns):
+        """F at the start of each column."""
+        u = columns.start.numpy().astype(np.float64)
+        value, _ = certified(self.small.linear_map.action, self.small.loss_function)(
+            self.small.linear_map.tensors,
+            self.small.outer(tf.float64),
+            columns.weights,
+            tf.constant(u),
+            columns.radius,
+            tf.zeros(len(u), tf.float64),
+        )
+        return value.numpy()
 
     def lift(self, summary: Summary) -> Summary:
         """What was found for the small problem, as found for the original: U = A^T s."""

@@ -44,6 +44,7 @@ _CLOSED_FORM = (
     "test_closed_form.py test_closed_form_factors.py fuzz/test_solvers_fuzz.py::test_quadratics"
 )
 _SOLVERS = "test_solvers.py"
+_ROW_SPACE = "test_solvers.py test_solvers_maps.py test_separate_minima.py"
 _NORMAL = "test_taylor_rounds.py"
 _TENSORS = "test_gradient_tensor_rounds.py"
 _EXPLORATION = "test_exploration.py"
@@ -231,9 +232,19 @@ MUTATIONS = [
     ),
     *_planted(
         "nta_tf/solvers/row_space.py",
-        _SOLVERS,
+        _ROW_SPACE,
         ("basis[column + 1, column] = -(column + 1)", "basis[column + 1, column] = -column"),
         ("noise = precision * max(", "noise = 0.1 * max("),
+        ("shift = np.where(used[:, np.newaxis] & np.isfinite(shift), shift, 0.0)", "shift *= 2"),
+        ("level = _ENOUGH * float(negligible)", "level = 10 * float(negligible)"),
+    ),
+    *_planted(
+        "nta_tf/solvers/separate.py",
+        "test_separate_minima.py",
+        ("change = -_solved(", "change = _solved("),
+        ("(promise <= _PROMISE * value)", "(promise <= 0 * value)"),
+        ("& (there >= _NEAR * self._level)", ""),
+        ("done | (there[0] <= level)", "done | (there[0] <= 10 * level)"),
     ),
     *_planted(
         "nta_tf/linearization/rules/patches.py",
