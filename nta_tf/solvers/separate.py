@@ -44,14 +44,14 @@ def _newton(loss: Loss) -> Callable:
         def evaluate(shift):  # each group is a row of one column
             return [part[0] for part in outer.evaluate(loss, of_groups, shift[tf.newaxis])]
 
-        def step(_, shift, value, gradient, hessian, done, is_minimum):
+        def step(turn, shift, value, gradient, hessian, done, is_minimum):
             change = -_solved(hessian, gradient)
             promise = -tf.reduce_sum(change * gradient, axis=1)
             is_minimum = is_minimum | (~done & (promise <= _PROMISE * value))
             done = done | is_minimum
             search = _LineSearch(evaluate, shift, value, change, promise, done, level)
             shift, *there = search.result()
-            return _ + 1, shift, *there, done | (there[0] <= level), is_minimum
+            return turn + 1, shift, *there, done | (there[0] <= level), is_minimum
 
         shift = tf.zeros((groups, components), tf.float64)
         never = tf.zeros((groups,), tf.bool)
