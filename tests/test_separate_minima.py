@@ -59,6 +59,7 @@ def test_what_has_no_minimum_stops_at_the_level_and_not_far_below(rng, level):
     found = values("cross_entropy", of_groups, shift)
     assert not is_minimum.any() and (found <= level).all()
     assert (found >= np.minimum(at_start, 0.1 * level)).all()
+    np.testing.assert_array_equal(shift[at_start <= level], 0.0)
 
 
 def test_numbers_that_are_none_do_not_stop_the_others(rng):

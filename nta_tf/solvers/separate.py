@@ -54,11 +54,12 @@ def _newton(loss: Loss) -> Callable:
             return turn + 1, shift, *there, done | (there[0] <= level), is_minimum
 
         shift = tf.zeros((groups, components), tf.float64)
-        never = tf.zeros((groups,), tf.bool)
+        value, *derivatives = evaluate(shift)
+        done = value <= level
         _, shift, *_, is_minimum = tf.while_loop(
             lambda turn, *of: (turn < _ITERATIONS) & ~tf.reduce_all(of[-2]),
             step,
-            (0, shift, *evaluate(shift), never, never),
+            (0, shift, value, *derivatives, done, tf.zeros_like(done)),
             parallel_iterations=1,
         )
         return shift, is_minimum
