@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 try:  # TensorFlow has no public name for it; without it all calls are ordinary ones
@@ -71,7 +72,8 @@ def at_once(concrete: Any) -> Callable:
     Returns:
         A function of the same arguments.
     """
-    leaves = tf.nest.flatten(concrete.structured_outputs)
+    structure = concrete.structured_outputs
+    leaves = keras.tree.flatten(structure)
     there = [place for place, leaf in enumerate(leaves) if leaf is not None]
     dtypes = [leaves[place].dtype for place in there]
     plain = not tf.config.list_logical_devices("GPU") and len(dtypes) == len(concrete.outputs)
@@ -86,6 +88,6 @@ def at_once(concrete: Any) -> Callable:
         outputs: list[tf.Tensor | None] = [None] * len(leaves)
         for place, output in zip(there, found):
             outputs[place] = output
-        return tf.nest.pack_sequence_as(concrete.structured_outputs, outputs)
+        return keras.tree.pack_sequence_as(structure, outputs)  # that of TensorFlow takes 0.1 ms
 
     return call
