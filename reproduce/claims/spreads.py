@@ -3,11 +3,10 @@
 Those of the autoencoder are plausible sizes that were named before it had more seeds: of its first
 three the differences of logarithms of two optimizers' losses deviate by 0.02 to 0.11, those of
 switches and Hamming distances by 0.01 to 0.22, of volumes by 0.2 to 1.0, and shares of regret by
-0.001 to 0.008. Of the convnet three seeds were run for 30 epochs (`convnet_seeds` in
-docs/results.md), whose differences of logarithms deviate by 0.07 of Hamming distances, by 0.10 of
-switches, by 0.47 of volumes and by 0.16 of layer 2's regret, and whose shares of regret by an
-eighth of themselves; runs of 100 epochs are assumed to deviate half as much again. A loss near zero
-jumps more, and keeps its plausible size.
+0.001 to 0.008. Of the convnet three optimizers were run from three seeds for 100 epochs, whose
+differences of logarithms deviate by 0.29 of Hamming distances, of switches and of layer 2's regret:
+what a seed does once its loss is practically zero, stop or jump, is chance. A loss near zero jumps
+more, and keeps its plausible size.
 """
 
 # Of logarithms, but for those of shares, losses and single volumes.
@@ -24,7 +23,7 @@ _ELSEWHERE = {
 }
 _BY_TASK = {
     "autoencoder": {"loss": 0.15},
-    "convnet": {"regret": 0.25, "minimum_hamming": 0.12, "switches": 0.16, "log_volume": 0.7},
+    "convnet": {"regret": 0.35, "minimum_hamming": 0.35, "switches": 0.35},
 }
 # Of regret as a share of the loss: least, and as a share of itself.
 _SHARES = (0.005, 0.1)

@@ -9,14 +9,16 @@ from reproduce import optimizers, paths
 from reproduce.claims import spreads
 from reproduce.results import load, runs
 
-EXPERIMENTS = ["cifar10", "cifar10_30_epochs"]
-LAST = 30
+SEEDS = [0, 1, 2]
 
 
 @pytest.fixture(scope="module")
 def convnets():
+    """Runs of the optimizers that were trained from three seeds."""
     found = runs.find_runs(paths.traces())
-    return found[(found["task"] == "convnet") & found["experiment"].isin(EXPERIMENTS)]
+    found = found[(found["task"] == "convnet") & (found["experiment"] == "cifar10")]
+    seeds = found.groupby(["optimizer", "learning_rate", "variant"])["seed"]
+    return found[seeds.transform("nunique") == len(SEEDS)]
 
 
 def deviation(numbers):
@@ -30,21 +32,26 @@ def deviation(numbers):
     return (squares / freedom) ** 0.5
 
 
-def test_of_hamming_distances(convnets):
-    table = load.read_exploration(convnets)["minimum_hamming"]
-    table = table[(table["scope"] == "network") & (table["epoch"] <= LAST)]
+def of_network(table, value):
+    """Logarithms {optimizer: {seed: sum over the epochs}} of the network's exploration."""
+    table = table[table["scope"] == "network"]
     numbers = {}
-    for one in optimizers.of_table(table[table["experiment"] == EXPERIMENTS[1]]):
-        totals = optimizers.rows(table, one).groupby("seed")["minimum_hamming"].sum()
-        assert totals.index.tolist() == [0, 1, 2]
+    for one in optimizers.of_table(table):
+        totals = optimizers.rows(table, one).groupby("seed")[value].sum()
+        assert totals.index.tolist() == SEEDS
         numbers[one] = np.log(totals).to_dict()
-    measured = deviation(numbers)
-    assert measured <= spreads.assumed("minimum_hamming", "convnet") <= 2 * measured
+    return numbers
+
+
+@pytest.mark.parametrize("measure", ["minimum_hamming", "switches"])
+def test_of_exploration(convnets, measure):
+    measured = deviation(of_network(load.read_exploration(convnets)[measure], measure))
+    assert measured <= spreads.assumed(measure, "convnet") <= 2 * measured
 
 
 def test_of_the_regret_of_layer_2(convnets):
-    table = load.read_regret(convnets[convnets["experiment"] == EXPERIMENTS[1]])
-    table = table[(table["scope"] == "conv2d_2") & (table["epoch"] == LAST)]
+    table = load.read_regret(convnets)
+    table = table[(table["scope"] == "conv2d_2") & (table["epoch"] == 100)]
     table = table[(table["record"] == "figures") & np.isfinite(table["radius"])]
     numbers = {
         one: np.log(optimizers.rows(table, one).set_index("seed")["regret"]).to_dict()
