@@ -14,7 +14,7 @@ from tqdm import tqdm
 from nta_tf import compilers, losses, optimizers, precision, replicas, session, training_data
 from nta_tf.compiling import compiled
 from nta_tf.recorders.base import Recorder, Rounds, Training
-from nta_tf.trace import Run
+from nta_tf.trace import Run, RunDirectoryError
 from nta_tf.trace.opening import found
 from nta_tf.variables import LOW_PRECISION, recorded_dtype, recorded_variables, seed_states
 
@@ -281,7 +281,7 @@ class _Segments:
         """Whether XLA compiles it, if "auto" was asked for; a run that exists has its answer."""
         if asked != "auto":
             return asked
-        training, started = self._training, found(directory)
+        training, started = self._training, _begun(directory)
         if started is not None:
             return started.config["jit_compile"]
         steps, alone = training.epochs * training.steps_per_epoch, not tf.distribute.has_strategy()
@@ -302,6 +302,14 @@ class _Segments:
         ):
             return False
         return True
+
+
+def _begun(directory):
+    """The run that is gone on with, or None; what is wrong with a directory is said elsewhere."""
+    try:
+        return found(directory)
+    except RunDirectoryError:
+        return None
 
 
 def _compile_segment(training, optimizer, layout, slots, dtype_policy=None, jit_compile=False):
