@@ -295,11 +295,7 @@ class _Segments:
         nothing = tf.constant(0)  # compiled, and not run
         try:
             self.compiled(True)(self.tensors, order, nothing, nothing, tf.fill([steps], -1))
-        except (
-            tf.errors.InvalidArgumentError,
-            tf.errors.UnimplementedError,
-            tf.errors.NotFoundError,
-        ):
+        except _NOT_FOR_XLA:
             return False
         return True
 
